@@ -1,0 +1,31 @@
+"""What the product needs of the application's database: tables and columns, and indexes that its reads follow."""
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "profiles": (
+        "id", "roles", "identity_verified", "dbs_verified", "dbs_expiry_date", "available_free_help", "bio",
+        "bio_video_url", "avatar_url", "business_verified", "status",
+    ),
+    "role_details": ("profile_id", "role_type", "degree_level", "qualifications", "teaching_experience"),
+    "listings": ("id", "profile_id"),
+    "bookings": (
+        "id", "listing_id", "client_id", "type", "status", "scheduled_start", "scheduled_end", "actual_start",
+        "actual_end", "cancelled_by", "no_show_by", "payment_status", "recording_url", "session_number", "tech_issue",
+        "engagement_score", "learning_objectives_met",
+    ),
+    "profile_reviews": ("id", "reviewer_id", "reviewee_id", "booking_id", "rating"),
+    "profile_graph": (
+        "id", "source_profile_id", "target_profile_id", "relationship_type", "status", "created_at",
+    ),
+    "student_integration_links": ("id", "profile_id", "integration_type", "is_active"),
+}  # fmt: skip
+"""Tables and columns that triggers and statistics read (marketplace)."""
+
+INDEXES: tuple[tuple[str, str], ...] = (
+    ("listings", "profile_id"),
+    ("bookings", "listing_id"),
+    ("profile_reviews", "reviewee_id"),
+    ("profile_graph", "source_profile_id"),
+    ("profile_graph", "target_profile_id"),
+    ("student_integration_links", "profile_id"),
+)
+"""Table and column of the indexes without which statistics read whole tables."""

@@ -1,0 +1,105 @@
+"""Cache: a batch is published in one transaction that first locks what is still ours."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from caas_worker.db import Database
+from caas_worker.model import Entry, Score, Scored
+from caas_worker.sql import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a published profile ended."""
+
+    outcome: str
+    """scored, removed (no such profile any more), not_found (never was), failed (waits for its next attempt), dead."""
+    at: datetime
+    """By the database's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """When a failed profile is tried again, and how often."""
+
+    max_attempts: int
+    backoff_seconds: float
+
+
+def row(entry: Entry, score: Score, now: datetime) -> str:
+    """One row of caas_scores as JSON.
+
+    Raises:
+        ValueError, TypeError: the strategy returned what the cache can't keep; nothing else in the batch is harmed.
+    """
+    if not 0 <= score.total <= 100:
+        raise ValueError(f"{score.version} returned a total of {score.total}; 0 to 100 is allowed")
+    text = json.dumps(
+        {
+            "profile_id": str(entry.profile_id),
+            "role_type": score.role_type,
+            "total_score": score.total,
+            "score_breakdown": dict(score.breakdown),
+            "score_inputs": dict(score.inputs),
+            "reason": score.reason,
+            "calculation_version": score.version,
+            "gate_failed": score.gate_failed,
+            "calculated_at": now.isoformat(),
+            "source_changed_at": entry.last_changed_at.isoformat(),
+            "next_due_at": score.next_due_at.isoformat() if score.next_due_at else None,
+            "generation": entry.generation,
+        },
+        allow_nan=False,
+    )
+    if "\\u0000" in text:
+        raise ValueError(f"{score.version} returned text with a NUL character, which PostgreSQL can't keep")
+    return text
+
+
+def publish(
+    db: Database, token: UUID, profile_ids: Sequence[UUID], scored: Scored, *, retries: Retries, follow: bool
+) -> dict[UUID, Ending]:
+    """Write the outcome of these claimed profiles, as far as they are still the token's.
+
+    Returns:
+        How each of those ended. A profile that is missing here was lost to another worker.
+    """
+    queries = statements("cache")
+    with db.transaction() as connection:
+        endings = connection.execute(
+            queries["cache"],
+            {
+                "token": token,
+                "claimed": list(profile_ids),
+                "scores": f"[{','.join(scored.rows.values())}]",
+                "missing": list(scored.missing),
+                "follow": follow,
+            },
+        ).fetchall()
+        if scored.failures:
+            endings += connection.execute(
+                queries["fail"],
+                {
+                    "token": token,
+                    "failures": _failures(scored),
+                    "max_attempts": retries.max_attempts,
+                    "backoff_seconds": retries.backoff_seconds,
+                },
+            ).fetchall()
+    return {profile_id: Ending(outcome, at) for profile_id, outcome, at in endings}
+
+
+def _failures(scored: Scored) -> str:
+    rows: list[Mapping[str, str | None]] = [
+        {
+            "profile_id": str(profile_id),
+            "error": failure.error,
+            "message": failure.message.replace("\0", ""),
+            "detail": (failure.detail or "").replace("\0", "") or None,
+        }
+        for profile_id, failure in scored.failures.items()
+    ]
+    return json.dumps(rows)

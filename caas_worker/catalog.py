@@ -1,0 +1,52 @@
+"""What the database's catalogue says of the application's tables and of our objects on them."""
+
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from caas_worker.application import COLUMNS
+from caas_worker.sql import statements
+
+TRIGGERS_PER_RELATION = 4
+"""Insert, update, delete, truncate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A watched table or one of its partitions: how many of our triggers it has, and how many are enabled."""
+
+    name: str
+    triggers: int
+    enabled: int
+
+
+def relations(connection: Connection[TupleRow], watched: str) -> list[Relation]:
+    """The watched table, its partitions and inheritance children."""
+    rows = connection.execute(statements("catalog")["relations"], {"watched": watched}).fetchall()
+    return [Relation(*row) for row in rows]
+
+
+def missing_columns(connection: Connection[TupleRow]) -> dict[str, list[str]]:
+    """Required tables and columns of the application that are not there; an empty list: the whole table."""
+    rows = connection.execute(statements("catalog")["columns"], {"tables": list(COLUMNS)}).fetchall()
+    present: dict[str, set[str]] = {}
+    for table, column in rows:
+        present.setdefault(table, set()).add(column)
+    missing: dict[str, list[str]] = {}
+    for table, columns in COLUMNS.items():
+        if table not in present:
+            missing[table] = []
+        elif absent := [column for column in columns if column not in present[table]]:
+            missing[table] = absent
+    return missing
+
+
+def functions(connection: Connection[TupleRow]) -> set[str]:
+    """Names of our functions that exist."""
+    return {row[0] for row in connection.execute(statements("catalog")["functions"]).fetchall()}
+
+
+def guards(connection: Connection[TupleRow]) -> set[str]:
+    """Watched tables that have a guard view."""
+    return {row[0] for row in connection.execute(statements("catalog")["guards"]).fetchall()}

@@ -1,0 +1,90 @@
+"""Connections: every transaction READ COMMITTED by name, driver errors in this product's words, no session state."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled
+
+# Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions,
+# operator intervention (57014, a cancelled statement, is none of these), too many connections.
+_GONE = ("08", "57P", "53300")
+_UNDEFINED = ("42P01", "42883", "42703")
+
+
+def translate(error: psycopg.Error) -> CaasError:
+    """The product's error for a driver's: away, not installed, or an answer that repeating will not cure."""
+    state = error.sqlstate
+    message = str(error).strip()
+    if isinstance(error, PoolTimeout) or (state is None and isinstance(error, psycopg.OperationalError)):
+        return DatabaseUnavailable(f"The database does not answer: {message}")
+    if state is not None and state.startswith(_GONE):
+        return DatabaseUnavailable(f"The database went away: {message}")
+    if state in _UNDEFINED and "caas_" in message.splitlines()[0]:
+        return NotInstalled(f"{message.splitlines()[0]}. Run: caas-worker migrate up")
+    return DatabaseError(f"{message} [{state}]" if state else message, state)
+
+
+class Database:
+    """A pool of connections to one database.
+
+    Transactions set what they need with SET LOCAL and prepare nothing, so that PgBouncer in transaction mode may
+    stand between. READ COMMITTED is said by name: under another default, set by the database's owner, workers would
+    fail to serialise and make the application's SERIALIZABLE transactions fail with them.
+    """
+
+    def __init__(self, conninfo: str, *, pool_size: int = 4, statement_timeout: float = 30) -> None:
+        self.conninfo = conninfo
+        self._begin = (
+            f"begin isolation level read committed; set local statement_timeout = {round(statement_timeout * 1000)}"
+        )
+        self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
+            conninfo,
+            min_size=1,
+            max_size=pool_size,
+            timeout=10,
+            open=False,
+            reconnect_timeout=5,
+            kwargs={"autocommit": True, "prepare_threshold": None, "application_name": "caas-worker"},
+        )
+
+    def __enter__(self) -> "Database":
+        try:
+            connect(self.conninfo).close()
+        except psycopg.Error as error:
+            raise translate(error) from error
+        self._pool.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection[TupleRow]]:
+        """One READ COMMITTED transaction.
+
+        Raises:
+            DatabaseUnavailable: the server is away; nothing is known of the transaction.
+            DatabaseError, NotInstalled: the server refused a statement; the transaction is undone.
+        """
+        try:
+            with self._pool.connection() as connection:
+                connection.execute(self._begin)
+                yield connection
+                connection.execute("commit")
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    def forget_connections(self) -> None:
+        """Drop connections that a restarted server left dead."""
+        self._pool.check()
+
+
+def connect(conninfo: str, **options: Any) -> Connection[TupleRow]:
+    """One connection outside any pool, in autocommit."""
+    return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, connect_timeout=10, **options)

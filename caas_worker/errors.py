@@ -1,0 +1,89 @@
+"""Every error that this product raises, in one tree. A class's docstring is its default message.
+
+    CaasError
+    ├── SettingsError            a setting or argument is wrong
+    ├── DatabaseUnavailable      the server does not answer, or went away
+    ├── DatabaseError            the server answered with an error that repeating will not cure
+    ├── NotInstalled             our tables are missing or too old
+    ├── MigrationRefused         going on would harm what is there
+    ├── EmbeddedServerError      the embedded PostgreSQL can't be started
+    └── ProfileNotFound          there is no profile with this id
+"""
+
+from typing import ClassVar
+
+
+class CaasError(Exception):
+    """The command could not be carried out."""
+
+    code: ClassVar[str] = "ERROR"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class SettingsError(CaasError):
+    """A setting is wrong."""
+
+    code = "SETTINGS"
+
+
+class DatabaseUnavailable(CaasError):
+    """The database does not answer. Check CAAS_DATABASE_URL and that the server runs."""
+
+    code = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseError(CaasError):
+    """The database answered with an error."""
+
+    code = "DATABASE_ERROR"
+
+    def __init__(self, message: str | None = None, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+    @property
+    def may_be_one_profile(self) -> bool:
+        """Whether a single profile's rows can be the cause; what is missing or forbidden (class 42) is everyone's."""
+        return self.sqlstate is not None and not self.sqlstate.startswith("42")
+
+
+class NotInstalled(CaasError):
+    """This database has no caas_worker tables, or older ones. Run: caas-worker migrate up"""
+
+    code = "NOT_INSTALLED"
+
+
+class MigrationRefused(CaasError):
+    """The migration was refused."""
+
+    code = "MIGRATION_REFUSED"
+
+
+class EmbeddedServerError(CaasError):
+    """The embedded PostgreSQL can't be started. Set CAAS_DATABASE_URL to use a server of your own."""
+
+    code = "EMBEDDED_SERVER"
+
+
+class ProfileNotFound(CaasError):
+    """There is no profile with this id."""
+
+    code = "PROFILE_NOT_FOUND"
+
+
+EXIT_CODES: dict[type[CaasError], int] = {
+    CaasError: 1,
+    SettingsError: 2,
+    DatabaseUnavailable: 3,
+    DatabaseError: 1,
+    NotInstalled: 4,
+    MigrationRefused: 5,
+    EmbeddedServerError: 6,
+}
+
+
+def exit_code(error: CaasError) -> int:
+    """The process exit code for an error: its own class's, else its nearest ancestor's."""
+    return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)

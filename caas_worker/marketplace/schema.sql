@@ -1,0 +1,155 @@
+-- The tutoring application's own tables. Labels that an application keeps adding to (event and integration types,
+-- role types) are left open; those that decide what happened are closed.
+
+create type public.booking_status_enum as enum (
+    'Pending',
+    'Confirmed',
+    'Pending log',
+    'Completed',
+    'Cancelled',
+    'Rescheduled',
+    'No-show'
+);
+
+create table public.profiles (
+    id uuid primary key default gen_random_uuid(),
+    roles text[] not null,
+    display_name text,
+    email text,
+    avatar_url text,
+    bio text,
+    bio_video_url text,
+    identity_verified boolean not null default false,
+    dbs_verified boolean not null default false,
+    dbs_expiry_date timestamptz,
+    available_free_help boolean not null default false,
+    business_verified boolean not null default false,
+    status text default 'active'
+        constraint a_profile_is_active_inactive_or_churned
+        check (status in ('active', 'inactive', 'churned')),
+    caas_score integer not null default 0,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.role_details (
+    profile_id uuid references public.profiles (id) on delete cascade,
+    role_type text,
+    degree_level text,
+    qualifications jsonb not null default '[]',
+    teaching_experience integer,
+    primary key (profile_id, role_type)
+);
+
+create table public.listings (
+    id uuid primary key default gen_random_uuid(),
+    profile_id uuid references public.profiles (id) on delete cascade,
+    title text
+);
+
+create table public.bookings (
+    id uuid primary key default gen_random_uuid(),
+    listing_id uuid references public.listings (id) on delete cascade,
+    client_id uuid references public.profiles (id) on delete cascade,
+    type text
+        constraint a_booking_is_paid_or_free_help
+        check (type in ('paid', 'free_help')),
+    status public.booking_status_enum not null default 'Pending',
+    scheduled_start timestamptz not null,
+    scheduled_end timestamptz not null,
+    actual_start timestamptz,
+    actual_end timestamptz,
+    cancelled_by text
+        constraint a_tutor_or_a_client_cancels
+        check (cancelled_by in ('tutor', 'client')),
+    no_show_by text
+        constraint a_tutor_or_a_client_stays_away
+        check (no_show_by in ('tutor', 'client')),
+    payment_status text
+        constraint a_payment_is_pending_succeeded_failed_or_refunded
+        check (payment_status in ('Pending', 'Succeeded', 'Failed', 'Refunded')),
+    recording_url text,
+    session_number integer,
+    tech_issue boolean default false,
+    engagement_score numeric
+        constraint an_engagement_score_is_a_fraction
+        check (engagement_score between 0 and 1),
+    learning_objectives_met boolean,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.reschedules (
+    id uuid primary key default gen_random_uuid(),
+    booking_id uuid unique references public.bookings (id) on delete cascade,
+    initiator text
+        constraint a_tutor_or_a_student_reschedules
+        check (initiator in ('tutor', 'student')),
+    original_time timestamptz,
+    new_time timestamptz,
+    reason text,
+    reason_code text,
+    cancelled_at timestamptz,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.profile_reviews (
+    id uuid primary key default gen_random_uuid(),
+    reviewer_id uuid references public.profiles (id) on delete cascade,
+    reviewee_id uuid references public.profiles (id) on delete cascade,
+    booking_id uuid references public.bookings (id) on delete cascade,
+    rating integer
+        constraint a_rating_is_one_to_five_stars
+        check (rating between 1 and 5),
+    comment text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.profile_graph (
+    id uuid primary key default gen_random_uuid(),
+    source_profile_id uuid references public.profiles (id) on delete cascade,
+    target_profile_id uuid references public.profiles (id) on delete cascade,
+    relationship_type text
+        constraint a_relationship_is_social_or_a_referral
+        check (relationship_type in ('SOCIAL', 'AGENT_REFERRAL')),
+    status text
+        constraint a_relationship_is_pending_active_or_blocked
+        check (status in ('PENDING', 'ACTIVE', 'BLOCKED')),
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.student_integration_links (
+    id uuid primary key default gen_random_uuid(),
+    profile_id uuid references public.profiles (id) on delete cascade,
+    integration_type text,
+    is_active boolean not null default true,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+create table public.platform_events (
+    id bigint generated by default as identity primary key,
+    profile_id uuid references public.profiles (id) on delete cascade,
+    event_type text,
+    occurred_at timestamptz,
+    metadata jsonb
+);
+
+create table public.session_transcripts (
+    booking_id uuid primary key references public.bookings (id) on delete cascade,
+    turns jsonb,
+    created_at timestamptz not null default now()
+);
+
+create index listings_of_a_profile on public.listings (profile_id);
+create index bookings_of_a_listing on public.bookings (listing_id);
+create index bookings_of_a_client on public.bookings (client_id);
+create index reviews_of_a_reviewee on public.profile_reviews (reviewee_id);
+create index reviews_of_a_booking on public.profile_reviews (booking_id);
+create index relationships_from_a_profile on public.profile_graph (source_profile_id);
+create index relationships_to_a_profile on public.profile_graph (target_profile_id);
+create index integration_links_of_a_profile on public.student_integration_links (profile_id);
+create index events_of_a_profile_by_time on public.platform_events (profile_id, occurred_at);

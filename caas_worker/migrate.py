@@ -1,0 +1,238 @@
+"""Installing, upgrading and removing our objects in the application's database."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+
+from caas_worker import catalog
+from caas_worker.catalog import TRIGGERS_PER_RELATION, Relation
+from caas_worker.errors import MigrationRefused
+from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, open_ledger
+from caas_worker.shipped import Shipped, SqlFile
+
+Work = Callable[[Connection[TupleRow]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A shipped file against the ledger: installed, pending (new), changed (will be replayed), edited (refused)."""
+
+    name: str
+    state: str
+
+
+def states(shipped: Shipped, installed: Mapping[str, str]) -> list[FileState]:
+    """Every shipped file's state."""
+
+    def state(file: SqlFile, altered: str) -> FileState:
+        if file.name not in installed:
+            return FileState(file.name, "pending")
+        return FileState(file.name, "installed" if installed[file.name] == file.sha256 else altered)
+
+    return [
+        *(state(file, "edited") for file in shipped.migrations),
+        *(state(file, "changed") for file in (*shipped.functions, *shipped.triggers)),
+    ]
+
+
+def status(conninfo: str, shipped: Shipped) -> list[FileState]:
+    """What `up` would do, file by file."""
+    with open_ledger(conninfo, lambda _: None) as ledger:
+        return states(shipped, ledger.installed())
+
+
+def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = PATIENCE_SECONDS) -> int:
+    """Install what is missing or changed; returns how many steps that took, 0 where all was up to date.
+
+    Each migration in one transaction, then the functions, then the triggers, one table per transaction. Where a table
+    is watched anew, everyone is marked at backfill priority in the same transaction.
+
+    Raises:
+        MigrationRefused: a table of the application's is missing, an installed migration was edited, or a table
+            stayed locked. What was done until then stays and does no harm; `up` goes on from there.
+    """
+    with open_ledger(conninfo, say, patience_seconds=patience_seconds) as ledger:
+        refuse_missing_columns(ledger.connection)
+        installed = ledger.installed()
+        refuse_edited(shipped, installed)
+        ledger.create()
+        steps = 0
+        for file in shipped.migrations:
+            if file.name not in installed:
+                say(f"migration {file.stem}")
+                with ledger.transaction() as connection:
+                    connection.execute(file.text.encode())
+                    ledger.record(file.name, file.sha256)
+                steps += 1
+        steps += _replay_functions(ledger, shipped, installed)
+        steps += sum(_watch(ledger, file, installed) for file in shipped.triggers)
+        return steps
+
+
+def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
+    """Undo the newest `count` migrations, after detaching every trigger; returns how many were undone.
+
+    Functions and triggers belong to a release, so they go too. `up` of whichever release is installed then puts its
+    own back, and marks everyone, since changes in between went unseen.
+    """
+    with open_ledger(conninfo, say) as ledger:
+        installed = ledger.installed()
+        applied = [file for file in shipped.migrations if file.name in installed][-count:]
+        if not applied:
+            return 0
+        for file in shipped.triggers:
+            _detach(ledger, file)
+        _drop_functions(ledger, shipped)
+        for file in reversed(applied):
+            say(f"undo {file.stem}")
+            with ledger.transaction() as connection:
+                connection.execute(file.rollback.encode())
+                ledger.forget(file.name)
+        return len(applied)
+
+
+def uninstall(conninfo: str, shipped: Shipped, say: Say) -> None:
+    """Remove everything of ours: triggers first, one table at a time, so that the application's writes never fail."""
+    down(conninfo, shipped, say, count=len(shipped.migrations))
+    with open_ledger(conninfo, say) as ledger:
+        ledger.drop()
+
+
+def switch(conninfo: str, shipped: Shipped, say: Say, *, on: bool) -> int:
+    """Enable or disable every trigger of ours; returns how many tables changed.
+
+    Enabling marks everyone in the same transaction: changes in between went unseen.
+    """
+    changed = 0
+    with open_ledger(conninfo, say) as ledger:
+        for file in shipped.triggers:
+            for relation in catalog.relations(ledger.connection, file.stem):
+                if relation.enabled != (relation.triggers if on else 0):
+                    say(f"{'enable' if on else 'disable'} triggers of {relation.name}")
+                    ledger.patiently(relation.name, _switching(ledger, relation, on))
+                    changed += 1
+    return changed
+
+
+def refuse_missing_columns(connection: Connection[TupleRow]) -> None:
+    """Raise MigrationRefused where the application's tables are not what the rules read."""
+    missing = catalog.missing_columns(connection)
+    if missing:
+        what = "; ".join(f"{table} ({', '.join(columns) or 'the table'})" for table, columns in missing.items())
+        raise MigrationRefused(
+            f"This database lacks what the rules read: {what}. Check that CAAS_DATABASE_URL names the marketplace's "
+            "database. To try the product without a marketplace: caas-worker demo"
+        )
+
+
+def refuse_edited(shipped: Shipped, installed: Mapping[str, str]) -> None:
+    """Raise MigrationRefused when a migration file is not the one that was installed."""
+    edited = [file.name for file in states(shipped, installed) if file.state == "edited"]
+    if edited:
+        raise MigrationRefused(
+            f"{', '.join(edited)} is not the file that was installed here. Migrations run once and are never edited: "
+            "restore the file and put the change into a new one."
+        )
+
+
+def _replay_functions(ledger: Ledger, shipped: Shipped, installed: Mapping[str, str]) -> int:
+    present = catalog.functions(ledger.connection)
+    due = [file for file in shipped.functions if installed.get(file.name) != file.sha256 or file.stem not in present]
+    if due:
+        ledger.say(f"functions: {', '.join(file.stem for file in due)}")
+        with ledger.transaction() as connection:
+            for file in due:
+                connection.execute(file.text.encode())
+                ledger.record(file.name, file.sha256)
+            connection.execute(ledger.sql["revoke"])
+    return len(due)
+
+
+def _watch(ledger: Ledger, file: SqlFile, installed: Mapping[str, str]) -> int:
+    watched = file.stem
+    steps = 0
+    if (
+        installed.get(file.name) != file.sha256
+        or f"caas_mark_{watched}" not in catalog.functions(ledger.connection)
+        or watched not in catalog.guards(ledger.connection)
+    ):
+        ledger.patiently(watched, _defining(ledger, file))
+        steps += 1
+    for relation in catalog.relations(ledger.connection, watched):
+        if relation.triggers < TRIGGERS_PER_RELATION:
+            ledger.say(f"watch {relation.name}")
+            ledger.patiently(relation.name, _attaching(ledger, watched, relation))
+            steps += 1
+    return steps
+
+
+def _defining(ledger: Ledger, file: SqlFile) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        connection.execute(
+            sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{file.stem}"))
+        )
+        connection.execute(file.text.encode())
+        ledger.record(file.name, file.sha256)
+
+    return work
+
+
+def _attaching(ledger: Ledger, watched: str, relation: Relation) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        connection.execute(ledger.sql["attach"], {"watched": watched, "relation": relation.name})
+        connection.execute(ledger.sql["everyone"], {"reason": "installed"})
+
+    return work
+
+
+def _switching(ledger: Ledger, relation: Relation, on: bool) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        for event in ("insert", "update", "delete", "truncate"):
+            connection.execute(
+                sql.SQL("alter table {} {} trigger {}").format(
+                    _qualified(relation),
+                    sql.SQL("enable" if on else "disable"),
+                    sql.Identifier(f"caas_mark_{event}"),
+                )
+            )
+        if on:
+            connection.execute(ledger.sql["everyone"], {"reason": "enabled"})
+
+    return work
+
+
+def _detach(ledger: Ledger, file: SqlFile) -> None:
+    for relation in catalog.relations(ledger.connection, file.stem):
+        if relation.triggers:
+            ledger.say(f"leave {relation.name}")
+            ledger.patiently(relation.name, _detaching(relation))
+
+
+def _detaching(relation: Relation) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        for event in ("insert", "update", "delete", "truncate"):
+            connection.execute(
+                sql.SQL("drop trigger if exists {} on {}").format(
+                    sql.Identifier(f"caas_mark_{event}"), _qualified(relation)
+                )
+            )
+
+    return work
+
+
+def _drop_functions(ledger: Ledger, shipped: Shipped) -> None:
+    with ledger.transaction() as connection:
+        for file in shipped.triggers:
+            connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{file.stem}")))
+            connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(f"caas_mark_{file.stem}")))
+            ledger.forget(file.name)
+        for file in reversed(shipped.functions):
+            connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(file.stem)))
+            ledger.forget(file.name)
+
+
+def _qualified(relation: Relation) -> sql.SQL:
+    # regclass::text, quoted and qualified where needed by the server itself
+    return sql.SQL(relation.name)  # type: ignore[arg-type]

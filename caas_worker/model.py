@@ -1,0 +1,111 @@
+"""What travels along the line: frozen values, no behaviour beyond their own shape."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+Stats = Mapping[str, Any]
+"""One profile's row of one statistics function: column name to value, the id left out; numerics as float."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDetails:
+    """The application's role_details of one role. `qualifications` has whatever shape was stored."""
+
+    degree_level: str | None = None
+    qualifications: Any = None
+    teaching_experience: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The facts of a profile that rules read (marketplace tables profiles and role_details)."""
+
+    profile_id: UUID
+    roles: frozenset[str] = frozenset()
+    """Upper case."""
+    identity_verified: bool = False
+    dbs_verified: bool = False
+    dbs_expiry_date: datetime | None = None
+    available_free_help: bool = False
+    bio: str | None = None
+    bio_video_url: str | None = None
+    avatar_url: str | None = None
+    business_verified: bool = False
+    role_details: Mapping[str, RoleDetails] = field(default_factory=dict)
+    """By upper-case role type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A claimed entry of the queue."""
+
+    profile_id: UUID
+    generation: int
+    priority: int
+    place: int
+    reasons: tuple[str, ...]
+    first_changed_at: datetime
+    last_changed_at: datetime
+    deleted: bool
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch and the token that it is held under."""
+
+    token: UUID
+    entries: tuple[Entry, ...]
+
+    @property
+    def profile_ids(self) -> list[UUID]:
+        return [entry.profile_id for entry in self.entries]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A computed score: what a strategy returns and `caas_scores` keeps."""
+
+    role_type: str | None
+    version: str
+    total: int
+    """0 to 100."""
+    breakdown: Mapping[str, float | bool] = field(default_factory=dict)
+    """Points per bucket, not rounded, and flags."""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """The statistics and facts that the points came from."""
+    reason: str | None = None
+    gate_failed: bool = False
+    next_due_at: datetime | None = None
+    """When time alone will next change the score; None: never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one profile could not be scored."""
+
+    error: str
+    message: str
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The outcome of stats and strategy for a batch: each profile stands in exactly one of the three."""
+
+    rows: Mapping[UUID, str]
+    """Rows for the cache, as JSON."""
+    missing: frozenset[UUID]
+    failures: dict[UUID, Failure]
+
+    def only(self, profile_ids: Collection[UUID]) -> "Scored":
+        """The part that concerns these profiles."""
+        wanted = frozenset(profile_ids)
+        return Scored(
+            rows={key: row for key, row in self.rows.items() if key in wanted},
+            missing=self.missing & wanted,
+            failures={key: failure for key, failure in self.failures.items() if key in wanted},
+        )

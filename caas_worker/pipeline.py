@@ -1,0 +1,90 @@
+"""The line: mark → fold → claim → stats → strategy → cache → read. The only file that knows the order.
+
+Marks are made by the triggers and rows are read by whoever may; what lies between is here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from caas_worker import cache, follow, stats
+from caas_worker.account import account
+from caas_worker.bisect import bisect, failure_of
+from caas_worker.claim import Claimant
+from caas_worker.db import Database
+from caas_worker.fold import Folder
+from caas_worker.model import Claim, Failure, Scored
+from caas_worker.strategies import Registry
+from caas_worker.telemetry import Batch, Telemetry
+
+
+@dataclass(frozen=True)
+class Line:
+    """One worker's line over one database."""
+
+    db: Database
+    registry: Registry
+    folder: Folder
+    claimant: Claimant
+    retries: cache.Retries
+    follows: bool
+    telemetry: Telemetry
+
+    def fold(self, *, whole: bool = False) -> int:
+        """Move marks into the queue; returns how many were taken (`whole`: 0 means that none is left)."""
+        with self.telemetry.step("fold"):
+            marks = self.folder.fold(whole=whole).marks
+        self.telemetry.marks += marks
+        return marks
+
+    def run_batch(self, size: int, *, whole: bool = False) -> Batch | None:
+        """Take up to `size` profiles from claim to cache; None when nothing is ready."""
+        with self.telemetry.step("claim"):
+            self.claimant.wake(now=whole)
+            claim = self.claimant.claim(size, whole=whole)
+        if not claim.entries:
+            return None
+        batch = self.publish(claim, self.score(claim))
+        self.claimant.settle()
+        self.telemetry.add(batch)
+        if self.follows:
+            with self.telemetry.step("follow"):
+                follow.follow(self.db, claim.profile_ids)
+        return batch
+
+    def score(self, claim: Claim) -> Scored:
+        """Statistics and strategies of a batch; one profile's error is its own."""
+        gathered: list[stats.Gathered] = []
+        with self.telemetry.step("stats"):
+            failures = bisect(
+                claim.profile_ids,
+                lambda ids: gathered.append(stats.gather(self.db, ids, self.registry.needs)),
+                "STATISTICS_FAILED",
+            )
+        entries = {entry.profile_id: entry for entry in claim.entries}
+        rows: dict[UUID, str] = {}
+        with self.telemetry.step("strategy"):
+            for part in gathered:
+                for key, profile in part.profiles.items():
+                    try:
+                        score = self.registry.score(profile, part.statistics, part.now)
+                        rows[key] = cache.row(entries[key], score, part.now)
+                    except Exception as error:
+                        failures[key] = failure_of(error, "STRATEGY_FAILED")
+        return Scored(rows, frozenset(entries.keys() - rows.keys() - failures.keys()), failures)
+
+    def publish(self, claim: Claim, scored: Scored) -> Batch:
+        """The batch's outcome into the cache; what one row makes the cache refuse is that profile's failure."""
+        endings: dict[UUID, cache.Ending] = {}
+
+        def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
+            part = part or scored.only(profile_ids)
+            endings.update(
+                cache.publish(self.db, claim.token, profile_ids, part, retries=self.retries, follow=self.follows)
+            )
+
+        with self.telemetry.step("cache"):
+            refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
+            if refused:
+                attempt(list(refused), Scored({}, frozenset(), refused))
+        return account(claim, endings, scored.failures | refused)

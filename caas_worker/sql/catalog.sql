@@ -1,0 +1,44 @@
+-- columns: of the application's tables
+select
+    c.relname,
+    a.attname
+from pg_class as c
+inner join pg_attribute as a on a.attrelid = c.oid
+where c.relnamespace = 'public'::regnamespace
+    and c.relname = any(%(tables)s::text[])
+    and c.relkind in ('r', 'p')
+    and a.attnum > 0
+    and not a.attisdropped
+
+-- functions: ours that exist
+select p.proname
+from pg_proc as p
+where p.pronamespace = 'public'::regnamespace
+    and (p.proname like 'caas\_%%' or p.proname like 'get\_%%\_stats')
+
+-- guards: watched tables that have a guard view
+select substr(c.relname, length('caas_guard_') + 1)
+from pg_class as c
+where c.relnamespace = 'public'::regnamespace
+    and c.relname like 'caas\_guard\_%%'
+    and c.relkind = 'v'
+
+-- relations: a watched table, its partitions and children, and how many of our triggers each has, and enabled
+with recursive tree as (
+    select to_regclass('public.' || quote_ident(%(watched)s::text))::oid as relation
+    union all
+    select i.inhrelid
+    from tree as t
+    inner join pg_inherits as i on i.inhparent = t.relation
+)
+
+select
+    t.relation::regclass::text,
+    count(g.oid),
+    count(g.oid) filter (where g.tgenabled in ('O', 'A'))
+from tree as t
+left join pg_trigger as g on g.tgrelid = t.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
+where t.relation is not null
+group by t.relation
+order by t.relation
+

@@ -1,0 +1,27 @@
+-- claim: lease a batch
+select
+    profile_id,
+    generation,
+    priority,
+    place,
+    reasons,
+    first_changed_at,
+    last_changed_at,
+    deleted,
+    attempts
+from caas_claim(
+    %(batch_size)s::integer,
+    %(token)s::uuid,
+    make_interval(secs => %(lease_seconds)s::double precision),
+    %(floors)s::bigint[]
+)
+
+-- wake: make paused and lapsed entries ready again
+select
+    promoted,
+    lost,
+    dead
+from caas_wake(%(max_entries)s::integer, %(max_attempts)s::integer)
+
+-- release: give a batch back unworked
+select caas_release(%(token)s::uuid, %(profile_ids)s::uuid[])

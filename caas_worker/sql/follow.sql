@@ -1,0 +1,17 @@
+-- has_column: whether profiles.caas_score exists
+select exists(
+    select
+    from pg_attribute
+    where attrelid = to_regclass('public.profiles')
+        and attname = 'caas_score'
+        and not attisdropped
+)
+
+-- brief: never wait for the application's locks, not even in its own triggers
+set local lock_timeout = 100
+
+-- follow: copy totals to profiles.caas_score
+select
+    followed,
+    skipped
+from caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer)

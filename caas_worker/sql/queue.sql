@@ -1,0 +1,91 @@
+-- remaining: what a drain left, in the queue and as marks
+select
+    (
+        select count(*)
+        from caas_recalculation_queue
+    )
+    + (
+        select count(*)
+        from caas_changes
+    )
+
+-- status: the queue at a glance
+select
+    (
+        select count(*)
+        from caas_changes
+    ) as marks,
+    count(*) filter (where token is null and due_at is null) as ready,
+    count(*) filter (where token is null and due_at is not null) as waiting,
+    count(*) filter (where token is not null) as in_flight,
+    (
+        select count(*)
+        from caas_dead_entries
+    ) as dead,
+    coalesce(
+        extract(epoch from clock_timestamp() - min(first_changed_at) filter (where priority < 50)),
+        0
+    )::double precision as oldest_seconds,
+    (
+        select coalesce(extract(epoch from clock_timestamp() - min(changed_at) filter (where priority < 50)), 0)
+        from caas_changes
+    )::double precision as oldest_mark_seconds,
+    (
+        select count(*)
+        from caas_workers
+        where beat_at > clock_timestamp() - interval '1 minute'
+    ) as workers,
+    (
+        select count(*)
+        from caas_scores
+    ) as scores
+from caas_recalculation_queue
+
+-- profile: where one profile stands
+select
+    'queue' as place,
+    case when q.token is not null then 'in flight' when q.due_at is not null then 'waiting' else 'ready' end as state,
+    q.priority,
+    q.reasons,
+    q.attempts,
+    q.error,
+    q.first_changed_at,
+    q.due_at
+from caas_recalculation_queue as q
+where q.profile_id = %(profile_id)s
+union all
+select
+    'dead',
+    'set aside',
+    null,
+    d.reasons,
+    d.attempts,
+    d.error,
+    d.first_changed_at,
+    null
+from caas_dead_entries as d
+where d.profile_id = %(profile_id)s
+
+-- recalculate: mark and fold at once
+select
+    profile_id,
+    generation
+from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer)
+
+-- everyone: mark everyone with one row
+select caas_enqueue_everyone(%(reason)s::text)
+
+-- unfinished_everyone: how far the marks of everyone have come
+select
+    count(*),
+    min(profile_id::text)
+from caas_changes
+where everyone
+
+-- pending: what of a list is still in the queue
+select
+    profile_id,
+    generation,
+    error
+from caas_recalculation_queue
+where profile_id = any(%(profile_ids)s::uuid[])

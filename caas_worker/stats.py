@@ -1,0 +1,75 @@
+"""Stats: what the rules read, in one round trip per function and batch."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow, dict_row
+
+from caas_worker.db import Database
+from caas_worker.model import Profile, RoleDetails, Stats
+from caas_worker.sql import statements
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What the strategies need to know of a batch."""
+
+    now: datetime
+    """The one time that all of it holds for."""
+    profiles: Mapping[UUID, Profile]
+    """Those that exist."""
+    statistics: Mapping[str, Mapping[UUID, Stats]]
+    """By function, then profile."""
+
+
+def gather(db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile], Sequence[str]]) -> Gathered:
+    """Facts and statistics of the profiles, with the functions that each one `needs`.
+
+    One transaction, which begins after the claim was committed: only then does it see every change that the claim
+    covers.
+    """
+    queries = statements("stats")
+    with db.transaction() as connection:
+        row = connection.execute(queries["now"]).fetchone()
+        assert row is not None
+        now = row[0]
+        cursor = connection.cursor(row_factory=dict_row)
+        cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
+        profiles = {facts["profile_id"]: _profile(facts) for facts in cursor}
+        wanted: dict[str, list[UUID]] = defaultdict(list)
+        for profile_id, profile in profiles.items():
+            for function in needs(profile):
+                wanted[function].append(profile_id)
+        statistics = {function: read(connection, function, ids, now) for function, ids in wanted.items()}
+    return Gathered(now, profiles, statistics)
+
+
+def read(
+    connection: Connection[TupleRow], function: str, profile_ids: Sequence[UUID], now: datetime
+) -> dict[UUID, Stats]:
+    """One row of the set-returning `function(profile_ids uuid[], as_of timestamptz)` per id.
+
+    Numerics come as float: rules round to nine decimals before they decide (scoring, conventions).
+    """
+    cursor = connection.cursor(row_factory=dict_row)
+    cursor.execute(
+        sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier(function)),
+        (list(profile_ids), now),
+    )
+    return {row.pop("profile_id"): {name: _plain(value) for name, value in row.items()} for row in cursor}
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _profile(facts: dict[str, Any]) -> Profile:
+    details = {role: RoleDetails(**fields) for role, fields in facts.pop("role_details").items()}
+    roles = frozenset(role.strip().upper() for role in facts.pop("roles") or () if role)
+    return Profile(roles=roles, role_details=details, **facts)

@@ -1,0 +1,183 @@
+"""Workers: `drain` works until nothing is due; `run` goes on until it is told to stop."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+from caas_worker import __version__, follow, queue
+from caas_worker.cache import Retries
+from caas_worker.claim import Claimant
+from caas_worker.db import Database
+from caas_worker.errors import CaasError, DatabaseUnavailable
+from caas_worker.floor import Pace
+from caas_worker.fold import Folder
+from caas_worker.pipeline import Line
+from caas_worker.settings import Settings
+from caas_worker.sql import statements
+from caas_worker.strategies import Registry
+from caas_worker.telemetry import Telemetry
+
+SHORTEST_PAUSE_SECONDS = 0.01
+LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+def line(db: Database, settings: Settings, registry: Registry | None = None) -> Line:
+    """The line of one worker."""
+    return Line(
+        db=db,
+        registry=registry or Registry.installed(),
+        folder=Folder(db, settings.fold_size),
+        claimant=Claimant(db, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
+        retries=Retries(settings.max_attempts, settings.backoff_seconds),
+        follows=settings.follow_profiles and follow.applies(db),
+        telemetry=Telemetry(),
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a drain did. `failed` counts attempts that failed and profiles that were not found."""
+
+    processed: int
+    failed: int
+    removed: int
+    dead: int
+    lost: int
+    error_types: dict[str, int]
+    remaining: int
+    batches: int
+    marks_folded: int
+    duration_ms: int
+
+    @property
+    def exit_code(self) -> int:
+        """1 when some failed; a profile that does not exist is the caller's business and leaves it 0."""
+        return int(self.failed > self.error_types.get("PROFILE_NOT_FOUND", 0))
+
+
+def drain(
+    line: Line,
+    *,
+    batch_size: int,
+    max_batches: int | None = None,
+    max_seconds: float | None = None,
+    stop: threading.Event | None = None,
+) -> Summary:
+    """Fold and work until nothing is due, or one of the limits is reached.
+
+    Entries in backoff and other workers' leases are not due; they count as remaining. Two drains share the work.
+    """
+    begun = time.monotonic()
+    seen = Telemetry()
+    line = replace(line, telemetry=seen)
+    stop = stop or threading.Event()
+
+    def over() -> bool:
+        return stop.is_set() or (max_seconds is not None and time.monotonic() - begun >= max_seconds)
+
+    whole = True
+    while not over() and (max_batches is None or seen.batches < max_batches):
+        marks = line.fold(whole=whole)
+        while marks and not over():
+            marks = line.fold()
+        batch = line.run_batch(batch_size, whole=whole)
+        if batch is None and whole and not line.fold(whole=True):
+            break
+        whole = batch is None
+    line.claimant.release()
+    if line.follows:
+        follow.follow(line.db, None)
+    ends = seen.endings
+    return Summary(
+        processed=ends["scored"],
+        failed=ends["failed"] + ends["dead"] + ends["not_found"],
+        removed=ends["removed"],
+        dead=ends["dead"],
+        lost=ends["lost"],
+        error_types=dict(seen.errors),
+        remaining=queue.remaining(line.db),
+        batches=seen.batches,
+        marks_folded=seen.marks,
+        duration_ms=round((time.monotonic() - begun) * 1000),
+    )
+
+
+class Worker:
+    """A long-lived worker: polls faster while there is work, waits out a database that is away, says that it lives."""
+
+    def __init__(self, line: Line, settings: Settings, stop: threading.Event) -> None:
+        self.worker_id = uuid4()
+        self._line = line
+        self._settings = settings
+        self._stop = stop
+        self._left_over = Pace()
+        self._next_beat = 0.0
+
+    def run(self) -> None:
+        """Work until `stop` is set; the batch at hand is finished first."""
+        pause = SHORTEST_PAUSE_SECONDS
+        outage = 0.0
+        while not self._stop.is_set():
+            try:
+                busy = self._turn()
+                if outage:
+                    log.info("the database is back")
+                outage = 0.0
+            except CaasError as error:
+                outage = self._wait_out(error, outage)
+                continue
+            pause = SHORTEST_PAUSE_SECONDS if busy else min(pause * 2, self._settings.poll_interval)
+            if not busy:
+                self._stop.wait(pause)
+        self._leave()
+
+    def _turn(self) -> bool:
+        self._beat()
+        marks = self._line.fold()
+        batch = self._line.run_batch(self._settings.run_batch_size)
+        if self._line.follows and self._left_over.due():
+            begun = time.monotonic()
+            follow.follow(self._line.db, None)
+            self._left_over.spent(time.monotonic() - begun)
+        if batch and batch.errors:
+            log.warning("batch of %d: %s", batch.size, dict(batch.errors))
+        return bool(marks) or batch is not None
+
+    def _wait_out(self, error: CaasError, outage: float) -> float:
+        outage = min(max(outage * 2, 0.1), LONGEST_OUTAGE_PAUSE_SECONDS)
+        log.error("%s; trying again in %.1f s", error, outage)
+        self._stop.wait(outage)
+        if isinstance(error, DatabaseUnavailable):
+            self._line.db.forget_connections()
+        return outage
+
+    def _beat(self) -> None:
+        if time.monotonic() < self._next_beat:
+            return
+        with self._line.db.transaction() as connection:
+            connection.execute(
+                statements("worker")["beat"],
+                {
+                    "worker_id": self.worker_id,
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "version": __version__,
+                    "profiles": self._line.telemetry.endings["scored"],
+                },
+            )
+            connection.execute(statements("worker")["forget"])
+        self._next_beat = time.monotonic() + self._settings.heartbeat_seconds
+
+    def _leave(self) -> None:
+        try:
+            self._line.claimant.release()
+            with self._line.db.transaction() as connection:
+                connection.execute(statements("worker")["leave"], {"worker_id": self.worker_id})
+        except CaasError as error:
+            log.warning("left without a word to the database: %s", error)

@@ -1,0 +1,168 @@
+-- Cache: publishes a batch. Reads and writes caas_recalculation_queue, caas_scores and caas_score_follow.
+--
+-- First the entries that are still the token's are locked, in the order of profile_id, and only what belongs to them
+-- is written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
+-- worker claims, computes and publishes between our check and our write.
+-- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
+-- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
+-- keep their lease: caas_fail, in the same transaction, settles them.
+create or replace function caas_cache(
+    claim_token uuid,
+    claimed uuid[],
+    scores jsonb,
+    missing uuid[],
+    follow boolean
+)
+returns table (profile_id uuid, ending text)
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+#variable_conflict use_column
+declare
+    published uuid[];
+    absent uuid[];
+    removed uuid[];
+    deleted uuid[];
+begin
+    perform
+    from (
+        select q.profile_id
+        from caas_recalculation_queue as q
+        where q.profile_id = any(claimed)
+            and q.token = claim_token
+        order by q.profile_id
+        for update
+    ) as locked;
+
+    with computed as materialized (
+        select c.*
+        from jsonb_to_recordset(scores) as c (
+            profile_id uuid,
+            role_type text,
+            total_score smallint,
+            score_breakdown jsonb,
+            score_inputs jsonb,
+            reason text,
+            calculation_version text,
+            gate_failed boolean,
+            calculated_at timestamptz,
+            source_changed_at timestamptz,
+            next_due_at timestamptz,
+            generation bigint
+        )
+        inner join caas_recalculation_queue as q on q.profile_id = c.profile_id
+        where q.token = claim_token
+    ),
+
+    following as (
+        insert into caas_score_follow (profile_id)
+        select c.profile_id
+        from computed as c
+        left join caas_scores as s on s.profile_id = c.profile_id
+        where follow
+            and s.total_score is distinct from c.total_score
+        order by c.profile_id
+        on conflict (profile_id) do nothing
+    ),
+
+    written as (
+        insert into caas_scores (
+            profile_id, role_type, total_score, score_breakdown, score_inputs, reason, calculation_version,
+            gate_failed, calculated_at, source_changed_at, next_due_at, generation
+        )
+        select
+            c.profile_id,
+            c.role_type,
+            c.total_score,
+            c.score_breakdown,
+            c.score_inputs,
+            c.reason,
+            c.calculation_version,
+            c.gate_failed,
+            c.calculated_at,
+            c.source_changed_at,
+            c.next_due_at,
+            c.generation
+        from computed as c
+        order by c.profile_id
+        on conflict (profile_id) do update
+            set
+                role_type = excluded.role_type,
+                total_score = excluded.total_score,
+                score_breakdown = excluded.score_breakdown,
+                score_inputs = excluded.score_inputs,
+                reason = excluded.reason,
+                calculation_version = excluded.calculation_version,
+                gate_failed = excluded.gate_failed,
+                calculated_at = excluded.calculated_at,
+                source_changed_at = excluded.source_changed_at,
+                next_due_at = excluded.next_due_at,
+                generation = excluded.generation
+        returning caas_scores.profile_id
+    )
+
+    select array_agg(w.profile_id)
+    into published
+    from written as w;
+
+    select
+        array_agg(q.profile_id),
+        array_agg(q.profile_id) filter (where q.deleted)
+    into absent, deleted
+    from caas_recalculation_queue as q
+    where q.profile_id = any(missing)
+        and q.token = claim_token;
+    if absent is not null then
+        with dropped as (
+            delete from caas_scores as s
+            where s.profile_id = any(absent)
+            returning s.profile_id
+        )
+
+        select array_agg(d.profile_id)
+        into removed
+        from dropped as d;
+        delete from caas_score_follow as f
+        where f.profile_id = any(absent);
+    end if;
+
+    delete from caas_recalculation_queue as q
+    where q.profile_id = any(published || absent)
+        and q.generation = q.claimed_generation;
+    update caas_recalculation_queue as q
+    set
+        token = null,
+        lease_until = null,
+        attempts = 0,
+        losses = 0,
+        error = null,
+        priority = q.later_priority,
+        place = nextval('caas_generation'),
+        reasons = q.later_reasons,
+        first_changed_at = q.later_changed_at,
+        later_priority = null,
+        later_reasons = null,
+        later_changed_at = null
+    where q.profile_id = any(published || absent);
+
+    return query
+    select
+        e.profile_id,
+        'scored'
+    from unnest(published) as e (profile_id)
+    union all
+    select
+        e.profile_id,
+        case when e.profile_id = any(removed || deleted) then 'removed' else 'not_found' end
+    from unnest(absent) as e (profile_id);
+end;
+$function$;
+
+comment on function caas_cache(uuid, uuid[], jsonb, uuid[], boolean) is
+    'Writes the scores of those claimed entries that are still the token''s; returns how each ended.';

@@ -1,0 +1,35 @@
+-- Marks every profile and every cached score with one row, which fold expands piece by piece.
+-- Reads and writes caas_changes. Where such a mark stands already and is not yet begun, that one serves:
+-- it is locked, so that no fold begins it before this transaction's own changes are committed.
+create or replace function caas_enqueue_everyone(
+    reason text,
+    priority integer default 90
+)
+returns bigint
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $function$
+declare
+    mark bigint;
+begin
+    select c.id
+    into mark
+    from public.caas_changes as c
+    where c.everyone
+        and c.profile_id is null
+        and c.priority = caas_enqueue_everyone.priority
+    order by c.id
+    limit 1
+    for update skip locked;
+    if mark is null then
+        insert into public.caas_changes (reason, priority, everyone)
+        values (caas_enqueue_everyone.reason, caas_enqueue_everyone.priority, true)
+        returning id into mark;
+    end if;
+    return mark;
+end;
+$function$;
+
+comment on function caas_enqueue_everyone(text, integer) is
+    'Marks everyone, by default at backfill priority; returns the id of the mark.';

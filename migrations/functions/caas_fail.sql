@@ -1,0 +1,97 @@
+-- Settles the failed entries of a batch, in the transaction of caas_cache and after it: that one has locked them all,
+-- in the order of profile_id. Reads and writes caas_recalculation_queue; sets aside in caas_dead_entries.
+--
+-- A failed entry waits, twice as long each time, give or take a half, so that what failed together does not return
+-- together. After its last attempt it is set aside, unless it was marked again meanwhile.
+create or replace function caas_fail(
+    claim_token uuid,
+    failures jsonb,
+    max_attempts integer,
+    backoff interval
+)
+returns table (profile_id uuid, ending text)
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+#variable_conflict use_column
+begin
+    return query
+    with reported as materialized (
+        select f.*
+        from jsonb_to_recordset(failures) as f (profile_id uuid, error text, message text, detail text)
+    ),
+
+    finished as (
+        delete from caas_recalculation_queue as q
+        using reported as f
+        where q.profile_id = f.profile_id
+            and q.token = claim_token
+            and q.attempts + 1 >= max_attempts
+            and q.generation = q.claimed_generation
+        returning
+            q.*,
+            f.error as last_error,
+            f.message,
+            f.detail
+    ),
+
+    set_aside as (
+        insert into caas_dead_entries (
+            profile_id, error, message, detail, attempts, reasons, first_changed_at, last_changed_at
+        )
+        select
+            d.profile_id,
+            d.last_error,
+            d.message,
+            d.detail,
+            d.attempts + 1,
+            d.reasons,
+            d.first_changed_at,
+            d.last_changed_at
+        from finished as d
+        order by d.profile_id
+        returning profile_id
+    ),
+
+    postponed as (
+        update caas_recalculation_queue as q
+        set
+            token = null,
+            lease_until = null,
+            losses = 0,
+            attempts = q.attempts + 1,
+            error = f.error,
+            due_at = clock_timestamp() + backoff * (2 ^ least(q.attempts, 20)) * (0.5 + random()),
+            priority = least(q.priority, q.later_priority),
+            reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+            first_changed_at = least(q.first_changed_at, q.later_changed_at),
+            later_priority = null,
+            later_reasons = null,
+            later_changed_at = null
+        from reported as f
+        where q.profile_id = f.profile_id
+            and q.token = claim_token
+            and (q.attempts + 1 < max_attempts or q.generation <> q.claimed_generation)
+        returning q.profile_id
+    )
+
+    select
+        s.profile_id,
+        'dead'
+    from set_aside as s
+    union all
+    select
+        p.profile_id,
+        'failed'
+    from postponed as p;
+end;
+$function$;
+
+comment on function caas_fail(uuid, jsonb, integer, interval) is
+    'Postpones the failed entries, or sets them aside after their last attempt; returns how each ended.';

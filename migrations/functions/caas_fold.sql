@@ -1,0 +1,152 @@
+-- Fold: moves marks into the queue. Takes caas_changes away, reads listings and bookings for the owners as of now,
+-- writes caas_recalculation_queue and brings back what stood in caas_dead_entries.
+--
+-- Marks are taken by SKIP LOCKED, so that folders do not wait for each other. from_id is only where the search
+-- begins, to step over dead rows behind an old transaction's horizon: the caller must come back with 0 regularly,
+-- because a late commit strands lower ids.
+-- Entries are written in the order of profile_id, like every lock of ours: folders and cachers that lock in
+-- different orders deadlock.
+-- A mark that meets a leased entry keeps to the later_ columns: what came after the claim is not in the claim's score.
+create or replace function caas_fold(
+    max_marks integer,
+    from_id bigint default 0,
+    only_ids bigint[] default null
+)
+returns table (marks integer, entries integer, last_id bigint)
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+set row_security = off
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+declare
+    taken bigint[] := only_ids;
+    queued uuid[];
+begin
+    if taken is null then
+        select array_agg(t.id)
+        into taken
+        from (
+            select c.id
+            from caas_changes as c
+            where c.id >= from_id
+                and not c.everyone
+            order by c.id
+            limit max_marks
+            for update skip locked
+        ) as t;
+    end if;
+    marks := coalesce(cardinality(taken), 0);
+    entries := 0;
+    last_id := taken[marks];
+    if marks = 0 then
+        return next;
+        return;
+    end if;
+    with marked as (
+        delete from caas_changes as c
+        using unnest(taken) as t (id)
+        where c.id = t.id
+        returning c.*
+    ),
+
+    owned as (
+        select
+            m.profile_id,
+            m.reason,
+            m.priority,
+            m.changed_at,
+            m.deleted
+        from marked as m
+        where m.profile_id is not null
+        union all
+        select
+            l.profile_id,
+            m.reason,
+            m.priority,
+            m.changed_at,
+            false
+        from marked as m
+        inner join listings as l on l.id = m.listing_id
+        union all
+        select
+            l.profile_id,
+            m.reason,
+            m.priority,
+            m.changed_at,
+            false
+        from marked as m
+        inner join bookings as b on b.id = m.booking_id
+        inner join listings as l on l.id = b.listing_id
+    ),
+
+    merged as (
+        select
+            o.profile_id,
+            min(o.priority) as priority,
+            (array_agg(distinct o.reason))[:16] as reasons,
+            min(o.changed_at) as first_changed_at,
+            max(o.changed_at) as last_changed_at,
+            bool_or(o.deleted) as deleted
+        from owned as o
+        group by o.profile_id
+    ),
+
+    written as (
+        insert into caas_recalculation_queue as q (
+            profile_id, generation, priority, place, reasons, first_changed_at, last_changed_at, deleted
+        )
+        select
+            m.profile_id,
+            nextval('caas_generation'),
+            m.priority,
+            nextval('caas_generation'),
+            m.reasons,
+            m.first_changed_at,
+            m.last_changed_at,
+            m.deleted
+        from merged as m
+        order by m.profile_id
+        on conflict (profile_id) do update
+            set
+                generation = excluded.generation,
+                last_changed_at = greatest(q.last_changed_at, excluded.last_changed_at),
+                deleted = q.deleted or excluded.deleted,
+                priority = case when q.token is null then least(q.priority, excluded.priority) else q.priority end,
+                place = case
+                    when q.token is null and excluded.priority < q.priority then excluded.place
+                    else q.place
+                end,
+                first_changed_at = case
+                    when q.token is null then least(q.first_changed_at, excluded.first_changed_at)
+                    else q.first_changed_at
+                end,
+                reasons = case when q.token is null then caas_merge_reasons(q.reasons, excluded.reasons) else q.reasons end,
+                later_priority = case when q.token is not null then least(q.later_priority, excluded.priority) end,
+                later_reasons = case
+                    when q.token is not null then caas_merge_reasons(q.later_reasons, excluded.reasons)
+                end,
+                later_changed_at = case
+                    when q.token is not null then least(q.later_changed_at, excluded.first_changed_at)
+                end
+        returning q.profile_id
+    )
+
+    select array_agg(w.profile_id order by w.profile_id)
+    into queued
+    from written as w;
+    entries := coalesce(cardinality(queued), 0);
+    delete from caas_dead_entries as d
+    using unnest(queued) as k (profile_id)
+    where d.profile_id = k.profile_id;
+    return next;
+end;
+$function$;
+
+comment on function caas_fold(integer, bigint, bigint[]) is
+    'Moves up to max_marks marks into the queue; returns marks taken, entries written and the last mark''s id.';

@@ -1,0 +1,65 @@
+-- Facts of the profiles that rules read besides statistics. Reads profiles and role_details. One row per existing
+-- profile: an id without a row has no profile. role_details maps the upper-case role type to its details.
+create or replace function caas_profile_facts(profile_ids uuid[])
+returns table (
+    profile_id uuid,
+    roles text[],
+    identity_verified boolean,
+    dbs_verified boolean,
+    dbs_expiry_date timestamptz,
+    available_free_help boolean,
+    bio text,
+    bio_video_url text,
+    avatar_url text,
+    business_verified boolean,
+    role_details jsonb
+)
+language plpgsql
+stable
+set search_path = pg_catalog, public, pg_temp
+set row_security = off
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+#variable_conflict use_column
+begin
+    return query
+    select
+        p.id,
+        p.roles,
+        p.identity_verified,
+        p.dbs_verified,
+        p.dbs_expiry_date,
+        p.available_free_help,
+        p.bio,
+        p.bio_video_url,
+        p.avatar_url,
+        p.business_verified,
+        (
+            select
+                coalesce(
+                    jsonb_object_agg(
+                        upper(d.role_type),
+                        jsonb_build_object(
+                            'degree_level', d.degree_level,
+                            'qualifications', d.qualifications,
+                            'teaching_experience', d.teaching_experience
+                        )
+                        -- of TUTOR and tutor, the last one written wins: the exact spelling
+                        order by d.role_type collate "C" desc
+                    ),
+                    '{}'
+                )
+            from role_details as d
+            where d.profile_id = p.id
+        )
+    from profiles as p
+    where p.id = any(profile_ids);
+end;
+$function$;
+
+comment on function caas_profile_facts(uuid[]) is
+    'Roles, verifications, texts and role details of the profiles that exist.';

@@ -1,0 +1,46 @@
+-- Gives claimed entries back unworked: the worker is leaving, or could not reach the database for its statistics.
+-- No attempt and no loss is counted. Reads and writes caas_recalculation_queue.
+create or replace function caas_release(
+    claim_token uuid,
+    profile_ids uuid[]
+)
+returns integer
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+declare
+    released integer;
+begin
+    with locked as (
+        select q.profile_id
+        from caas_recalculation_queue as q
+        where q.profile_id = any(profile_ids)
+            and q.token = claim_token
+        order by q.profile_id
+        for update
+    )
+
+    update caas_recalculation_queue as q
+    set
+        token = null,
+        lease_until = null,
+        priority = least(q.priority, q.later_priority),
+        place = nextval('caas_generation'),
+        reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+        first_changed_at = least(q.first_changed_at, q.later_changed_at),
+        later_priority = null,
+        later_reasons = null,
+        later_changed_at = null
+    from locked as l
+    where q.profile_id = l.profile_id;
+    get diagnostics released = row_count;
+    return released;
+end;
+$function$;
+
+comment on function caas_release(uuid, uuid[]) is
+    'Makes claimed entries ready again without counting an attempt; returns how many.';

@@ -1,0 +1,109 @@
+-- Makes entries ready again: those whose pause is over and those whose lease lapsed. Reads and writes
+-- caas_recalculation_queue; sets aside in caas_dead_entries.
+--
+-- A lost lease says that a worker ended, not that this entry ended it: the second loss makes a suspect, which is
+-- claimed alone, and only a loss alone counts as an attempt. An entry marked again meanwhile is never set aside.
+-- Whoever becomes ready takes a fresh place: claims search from the place they reached last.
+create or replace function caas_wake(
+    max_entries integer,
+    max_attempts integer
+)
+returns table (promoted integer, lost integer, dead integer)
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+begin
+    with over as (
+        select q.profile_id
+        from caas_recalculation_queue as q
+        where q.token is null
+            and q.due_at is not null
+            and q.due_at <= clock_timestamp()
+        order by q.due_at
+        limit max_entries
+        for update skip locked
+    )
+
+    update caas_recalculation_queue as q
+    set
+        due_at = null,
+        place = nextval('caas_generation')
+    from over as o
+    where q.profile_id = o.profile_id;
+    get diagnostics promoted = row_count;
+
+    with lapsed as (
+        select q.profile_id
+        from caas_recalculation_queue as q
+        where q.token is not null
+            and q.lease_until < clock_timestamp()
+        order by q.lease_until
+        limit max_entries
+        for update skip locked
+    )
+
+    update caas_recalculation_queue as q
+    set
+        token = null,
+        lease_until = null,
+        losses = q.losses + 1,
+        attempts = q.attempts + q.claimed_alone::integer,
+        error = 'LEASE_LOST',
+        priority = least(q.priority, q.later_priority),
+        reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+        first_changed_at = least(q.first_changed_at, q.later_changed_at),
+        later_priority = null,
+        later_reasons = null,
+        later_changed_at = null,
+        place = nextval('caas_generation')
+    from lapsed as l
+    where q.profile_id = l.profile_id;
+    get diagnostics lost = row_count;
+
+    with fatal as (
+        select q.profile_id
+        from caas_recalculation_queue as q
+        where q.token is null
+            and q.due_at is null
+            and q.losses >= 2
+            and q.attempts >= max_attempts
+            and q.generation = q.claimed_generation
+        limit max_entries
+        for update skip locked
+    ),
+
+    removed as (
+        delete from caas_recalculation_queue as q
+        using fatal as f
+        where q.profile_id = f.profile_id
+        returning q.*
+    )
+
+    insert into caas_dead_entries (
+        profile_id, error, message, attempts, reasons, first_changed_at, last_changed_at
+    )
+    select
+        r.profile_id,
+        r.error,
+        'The worker that had claimed this profile alone ended or outlived its lease, each time.',
+        r.attempts,
+        r.reasons,
+        r.first_changed_at,
+        r.last_changed_at
+    from removed as r
+    order by r.profile_id
+    on conflict (profile_id) do nothing;
+    get diagnostics dead = row_count;
+    return next;
+end;
+$function$;
+
+comment on function caas_wake(integer, integer) is
+    'Makes paused and lapsed entries ready again; returns how many were promoted, lost and set aside.';

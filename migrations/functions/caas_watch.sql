@@ -1,0 +1,151 @@
+-- Writes the trigger function of one watched table, caas_mark_<table>(), and its guard view. Each file in triggers/
+-- calls it once. Reads the catalog and the table's column list; the application's rows are neither read nor locked.
+--
+-- Mark: the function that it writes appends what changed to caas_changes, in raw keys of the changed rows themselves,
+-- old and new. It reads no other table: an owner looked up here may be another by the time the transaction commits,
+-- row-level security would hide rows, and a SERIALIZABLE transaction would fail for what it read. It takes no lock
+-- and notifies nobody, so that it can neither wait nor deadlock. A statement marks each key once, however many rows
+-- it touched; an update that changed no watched column marks nothing. It runs as its owner, because the
+-- application's role needs no grant of ours. (Held by tests/integration/test_mark.py and tests/concurrency.)
+--
+-- Guard: a column dropped under the function would make every write of the application fail. The view makes the
+-- ALTER TABLE fail instead.
+--
+-- watched   the table
+-- identity  its primary key columns
+-- keys      columns whose values are marked, as 'column' or 'column as target'; targets: profile_id, listing_id,
+--           booking_id
+-- columns   the further columns whose change matters
+-- condition restricts the rows that matter; the row is called changed
+-- inserts   whether a new row matters
+-- deletes   a deleted row means that the profile itself is gone
+create or replace function caas_watch(
+    watched text,
+    identity text[],
+    keys text[],
+    columns text[] default '{}',
+    condition text default 'true',
+    inserts boolean default true,
+    deletes boolean default false
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, public, pg_temp
+as $function$
+declare
+    key_columns text[];
+    targets text[];
+    all_columns text[];
+    old_values text;
+    new_values text;
+    mark text;
+begin
+    select
+        array_agg(split_part(k.key, ' as ', 1) order by k.place),
+        array_agg(coalesce(nullif(split_part(k.key, ' as ', 2), ''), k.key) order by k.place)
+    into key_columns, targets
+    from unnest(keys) with ordinality as k (key, place);
+
+    select array_agg(distinct c.name)
+    into all_columns
+    from unnest(identity || key_columns || columns) as c (name);
+
+    execute format(
+        'create or replace view public.%I as select %s from public.%I where false',
+        'caas_guard_' || watched,
+        (select string_agg(format('%I', c.name), ', ' order by c.name) from unnest(all_columns) as c (name)),
+        watched
+    );
+    execute format('revoke all on public.%I from public', 'caas_guard_' || watched);
+    execute format(
+        'comment on view public.%I is %L',
+        'caas_guard_' || watched,
+        'Always empty. Keeps the columns that caas_worker watches from being dropped or changed under its triggers.'
+    );
+
+    -- one row per marked key: ('profile_id' key, 'listing_id' key, …), the others null
+    select string_agg(
+        format(
+            'select %s from touched as changed where changed.%I is not null and (%s)',
+            concat_ws(
+                ', ',
+                case when t.target = 'profile_id' then format('changed.%I', t.key) else 'null::uuid' end,
+                case when t.target = 'listing_id' then format('changed.%I', t.key) else 'null::uuid' end,
+                case when t.target = 'booking_id' then format('changed.%I', t.key) else 'null::uuid' end
+            ),
+            t.key,
+            condition
+        ),
+        ' union '
+        order by t.place
+    )
+    into mark
+    from unnest(key_columns, targets) with ordinality as t (key, target, place);
+    mark := format(
+        'insert into public.caas_changes (reason, deleted, profile_id, listing_id, booking_id) '
+        'with touched as (%%s) '
+        'select %L, %%s, marked.profile_id, marked.listing_id, marked.booking_id '
+        'from (%s) as marked (profile_id, listing_id, booking_id);',
+        watched,
+        mark
+    );
+
+    select
+        string_agg(format('old_row.%I', c.name), ', ' order by c.name),
+        string_agg(format('new_row.%I', c.name), ', ' order by c.name)
+    into old_values, new_values
+    from unnest(all_columns) as c (name);
+
+    execute format(
+        $template$
+        create or replace function public.%I()
+        returns trigger
+        language plpgsql
+        volatile
+        security definer
+        set search_path = pg_catalog, pg_temp
+        as $trigger$
+        begin
+            case tg_op
+                when 'INSERT' then %s
+                when 'UPDATE' then %s
+                when 'DELETE' then %s
+                when 'TRUNCATE' then
+                    insert into public.caas_changes (reason, priority, everyone) values (%L, 90, true);
+            end case;
+            return null;
+        end;
+        $trigger$
+        $template$,
+        'caas_mark_' || watched,
+        case when inserts then format(mark, 'select * from new_rows', 'false') else 'null;' end,
+        format(
+            mark,
+            format(
+                'select pair.* from old_rows as old_row full join new_rows as new_row on (%s) = (%s) '
+                'cross join lateral (values (%s), (%s)) as pair (%s) where (%s) is distinct from (%s)',
+                (select string_agg(format('old_row.%I', i.name), ', ') from unnest(identity) as i (name)),
+                (select string_agg(format('new_row.%I', i.name), ', ') from unnest(identity) as i (name)),
+                old_values,
+                new_values,
+                (select string_agg(format('%I', c.name), ', ' order by c.name) from unnest(all_columns) as c (name)),
+                old_values,
+                new_values
+            ),
+            'false'
+        ),
+        format(mark, 'select * from old_rows', deletes::text),
+        watched
+    );
+    execute format('revoke all on function public.%I() from public', 'caas_mark_' || watched);
+    execute format(
+        'comment on function public.%I() is %L',
+        'caas_mark_' || watched,
+        format('Marks whose score a change of %s may have changed.', watched)
+    );
+end;
+$function$;
+
+comment on function caas_watch(text, text[], text[], text[], text, boolean, boolean) is
+    'Writes the trigger function and the guard view of one watched table.';

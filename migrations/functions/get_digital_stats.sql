@@ -1,0 +1,19 @@
+-- The digital statistics of one profile: caas_digital_stats of a list of one, without the id.
+create or replace function get_digital_stats(user_id uuid)
+returns table (
+    google_calendar_synced boolean,
+    google_classroom_synced boolean,
+    virtual_usage_rate numeric
+)
+language sql
+stable
+set search_path = pg_catalog, public, pg_temp
+as $function$
+    select
+        s.google_calendar_synced,
+        s.google_classroom_synced,
+        s.virtual_usage_rate
+    from caas_digital_stats(array[user_id]) as s;
+$function$;
+
+comment on function get_digital_stats(uuid) is 'Digital statistics of one profile (one row, also of an unknown id).';

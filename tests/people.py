@@ -1,0 +1,104 @@
+"""Writes an application's rows for tests, as the application would."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from psycopg import Connection, sql
+from psycopg.types.json import Jsonb
+
+Rows = Connection[Any]
+LONG_AGO = datetime(2025, 3, 3, 10, tzinfo=UTC)
+
+
+def add(app: Rows, table: str, **columns: Any) -> Any:
+    """Insert one row; returns its id (or its profile_id, where the key is that)."""
+    values = {name: Jsonb(value) if isinstance(value, dict | list) and name in JSON else value
+              for name, value in columns.items()}  # fmt: skip
+    key = {"role_details": "profile_id", "session_transcripts": "booking_id"}.get(table, "id")
+    row = app.execute(
+        sql.SQL("insert into {} ({}) values ({}) returning {}").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, values)),
+            sql.SQL(", ").join(sql.Placeholder() * len(values)),
+            sql.Identifier(key),
+        ),
+        list(values.values()),
+    ).fetchone()
+    assert row is not None
+    return row[0]
+
+
+JSON = {"qualifications", "metadata", "turns"}
+
+
+def add_profile(app: Rows, *roles: str, **columns: Any) -> UUID:
+    """A profile, verified unless told otherwise."""
+    profile_id: UUID = add(app, "profiles", **{"roles": list(roles), "identity_verified": True, **columns})
+    return profile_id
+
+
+def add_tutor(app: Rows, **columns: Any) -> UUID:
+    """A verified tutor."""
+    return add_profile(app, "TUTOR", **columns)
+
+
+def add_client(app: Rows) -> UUID:
+    """A verified client."""
+    return add_profile(app, "CLIENT")
+
+
+def add_listing(app: Rows, tutor: UUID) -> UUID:
+    """A listing of the tutor's."""
+    listing_id: UUID = add(app, "listings", profile_id=tutor, title="Mathematics")
+    return listing_id
+
+
+def add_booking(app: Rows, listing: UUID, client: UUID, status: str = "Completed", **columns: Any) -> UUID:
+    """A booking of an hour."""
+    start = columns.pop("scheduled_start", LONG_AGO)
+    booking_id: UUID = add(
+        app,
+        "bookings",
+        listing_id=listing,
+        client_id=client,
+        status=status,
+        scheduled_start=start,
+        scheduled_end=start + timedelta(hours=1),
+        **columns,
+    )
+    return booking_id
+
+
+def add_review(app: Rows, reviewer: UUID, reviewee: UUID, rating: int, **columns: Any) -> UUID:
+    """A review."""
+    review_id: UUID = add(
+        app, "profile_reviews", reviewer_id=reviewer, reviewee_id=reviewee, rating=rating, **columns
+    )
+    return review_id
+
+
+def connect_people(app: Rows, source: UUID, target: UUID, kind: str = "SOCIAL", status: str = "ACTIVE") -> UUID:
+    """A row of the graph from source to target."""
+    edge_id: UUID = add(
+        app, "profile_graph", source_profile_id=source, target_profile_id=target, relationship_type=kind, status=status
+    )
+    return edge_id
+
+
+def total(app: Rows, profile_id: UUID) -> int | None:
+    """The cached total."""
+    row = app.execute("select total_score from caas_scores where profile_id = %s", (profile_id,)).fetchone()
+    return row[0] if row else None
+
+
+def marks(app: Rows) -> list[tuple[Any, ...]]:
+    """The marks that stand: reason, profile_id, listing_id, deleted, everyone."""
+    return app.execute(
+        "select reason, profile_id, listing_id, deleted, everyone from caas_changes order by id"
+    ).fetchall()
+
+
+def forget_marks(app: Rows) -> None:
+    """Take the marks that the set-up made away."""
+    app.execute("delete from caas_changes")

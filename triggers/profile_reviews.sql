@@ -1,0 +1,7 @@
+-- profile_reviews: the reviewee, old and new; rating, reviewer, reviewee or booking (scoring 1.5).
+select caas_watch(
+    'profile_reviews',
+    identity => '{id}',
+    keys => array['reviewee_id as profile_id'],
+    columns => '{rating, reviewer_id, booking_id}'
+);
