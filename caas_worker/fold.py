@@ -14,6 +14,13 @@ class Folded:
 
     marks: int
     entries: int
+    expanded: int
+    """Marks that a mark of everyone was turned into."""
+
+    @property
+    def work(self) -> int:
+        """Marks taken or made: 0 means that nothing was there."""
+        return self.marks + self.expanded
 
 
 class Folder:
@@ -40,11 +47,12 @@ class Folder:
             ).fetchone()
             assert row is not None
             marks, entries, last_id = row
+            expanded = 0
             if not marks:
                 expansion = connection.execute(self._sql["expand"], {"max_profiles": self._size}).fetchone()
                 assert expansion is not None
-                marks = expansion[0]
+                expanded = expansion[0]
         self._floor.reach(last_id)
         if whole:
             self._whole.spent(time.monotonic() - begun)
-        return Folded(marks, entries)
+        return Folded(marks, entries, expanded)

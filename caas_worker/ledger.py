@@ -31,10 +31,7 @@ class Ledger:
 
     def installed(self) -> Mapping[str, str]:
         """Hash of each installed file, by name; empty where nothing was ever installed."""
-        row = self.connection.execute(self.sql["has_ledger"]).fetchone()
-        if not (row and row[0]):
-            return {}
-        return dict(self.connection.execute(self.sql["installed"]).fetchall())
+        return installed_files(self.connection)
 
     def create(self) -> None:
         """Create the ledger where it is missing."""
@@ -90,6 +87,15 @@ class Ledger:
             + (f" by {who}" if who else "")
             + ". Nothing of the application's was harmed; what was done so far stays. Run the command again later."
         )
+
+
+def installed_files(connection: Connection[TupleRow]) -> Mapping[str, str]:
+    """Hash of each installed file, by name; empty where nothing was ever installed."""
+    queries = statements("migrate")
+    row = connection.execute(queries["has_ledger"]).fetchone()
+    if not (row and row[0]):
+        return {}
+    return dict(connection.execute(queries["installed"]).fetchall())
 
 
 @contextlib.contextmanager

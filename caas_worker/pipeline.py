@@ -31,11 +31,11 @@ class Line:
     telemetry: Telemetry
 
     def fold(self, *, whole: bool = False) -> int:
-        """Move marks into the queue; returns how many were taken (`whole`: 0 means that none is left)."""
+        """Move marks into the queue; returns how many were taken or made (`whole`: 0 means that none is left)."""
         with self.telemetry.step("fold"):
-            marks = self.folder.fold(whole=whole).marks
-        self.telemetry.marks += marks
-        return marks
+            folded = self.folder.fold(whole=whole)
+        self.telemetry.marks += folded.marks
+        return folded.work
 
     def run_batch(self, size: int, *, whole: bool = False) -> Batch | None:
         """Take up to `size` profiles from claim to cache; None when nothing is ready."""

@@ -57,3 +57,18 @@ def mark_everyone(db: Database, reason: str) -> None:
     """Mark every profile and every cached score, at backfill priority."""
     with db.transaction() as connection:
         connection.execute(statements("queue")["everyone"], {"reason": reason})
+
+
+def everyone(db: Database) -> int:
+    """How many profiles a mark of everyone will become, by the planner's estimate."""
+    with db.transaction() as connection:
+        row = connection.execute(statements("queue")["estimate_everyone"]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def is_expanding(db: Database) -> bool:
+    """Whether a mark of everyone is not yet expanded."""
+    with db.transaction() as connection:
+        row = connection.execute(statements("queue")["expanding"]).fetchone()
+    return bool(row and row[0])

@@ -77,16 +77,16 @@ def populate(
     parameters |= vocabulary.PARAMETERS | {"now": (now or datetime.now(UTC)).astimezone(UTC)}
     tutors_per_chunk = max(1, SESSIONS_PER_CHUNK // max(1, bookings_per_tutor, reviews_per_tutor))
 
-    for step, filename, total, size in (
-        ("people", "people.sql", people, PEOPLE_PER_CHUNK),
-        ("sessions", "sessions.sql", numbers["tutors"], tutors_per_chunk),
-        ("network", "network.sql", people, PEOPLE_PER_CHUNK),
+    for step, filenames, total, size in (
+        ("people", ["people.sql"], people, PEOPLE_PER_CHUNK),
+        ("sessions", ["sessions.sql", "echoes.sql"], numbers["tutors"], tutors_per_chunk),
+        ("network", ["network.sql"], people, PEOPLE_PER_CHUNK),
     ):
-        statements = load(filename)
+        statements = [statement for filename in filenames for statement in load(filename).values()]
         for first in range(1, total + 1, size):
             last = min(first + size - 1, total)
             with _chunk(conn, seed) as cursor:
-                for statement in statements.values():
+                for statement in statements:
                     cursor.execute(statement, parameters | {"first": Int8(first), "last": Int8(last)})
             if first == 1:
                 _analyze(conn)  # without it the next chunks' plans read all that the earlier ones wrote
@@ -116,7 +116,7 @@ def _refuse_unless_empty(conn: psycopg.Connection[Any]) -> None:
 def _numbers(people: int, tutor_share: float) -> dict[str, int]:
     """How many carry which role. Clients of bookings come from the pool: all clients, or everyone if there are none."""
     tutors = round(people * tutor_share)
-    agents = min(people - tutors, -(-people // 50))
+    agents = min((people - tutors) // 2, -(-people // 50))
     others = (people - tutors - agents) // 150
     clients = people - tutors - agents - others
     return {
@@ -131,7 +131,9 @@ def _numbers(people: int, tutor_share: float) -> dict[str, int]:
 
 def _analyze(conn: psycopg.Connection[Any]) -> None:
     with conn.transaction():
-        conn.execute(sql.SQL("analyze {}").format(sql.SQL(", ").join(sql.Identifier("public", name) for name in TABLES)))
+        conn.execute(
+            sql.SQL("analyze {}").format(sql.SQL(", ").join(sql.Identifier("public", name) for name in TABLES))
+        )
 
 
 @contextmanager

@@ -6,7 +6,7 @@ FIRST_NAMES = (
     "James Jasmine José Julia Kai Kate Kofi Laila Laura Leo Lily Lucas Lucy Maria Marta Max Maya Mei Mia Mohammed "
     "Nadia Natasha Noah Nora Oliver Olivia Omar Oscar Owen Priya Rania Rhys Rosa Ruby Sam Sara Sean Siân Sofia Sunita "
     "Tara Theo Thomas Toby Uma Victor Wei William Yara Yusuf Zara Zoë"
-).split()
+)
 
 LAST_NAMES = (
     "Adams Ahmed Ali Allen Baker Begum Bell Bennett Brown Campbell Carter Chan Chen Clark Cohen Collins Cooper Costa "
@@ -15,7 +15,7 @@ LAST_NAMES = (
     "Mitchell Moore Morgan Morris Müller Murphy Nguyen Novak O'Brien Okafor Owusu Park Parker Patel Phillips Price "
     "Quinn Rahman Reid Roberts Robinson Rossi Russo Scott Shah Silva Singh Smith Stewart Suzuki Taylor Thompson "
     "Turner Walker Ward Watson White Williams Wilson Wood Wright Young"
-).split()
+)
 
 SUBJECTS = (
     "Maths",
@@ -61,8 +61,8 @@ LECTURE = (
 )
 
 PARAMETERS: dict[str, object] = {
-    "first_names": FIRST_NAMES,
-    "last_names": LAST_NAMES,
+    "first_names": FIRST_NAMES.split(),
+    "last_names": LAST_NAMES.split(),
     "subjects": list(SUBJECTS),
     "praise": list(PRAISE),
     "complaints": list(COMPLAINTS),
@@ -70,7 +70,19 @@ PARAMETERS: dict[str, object] = {
     "tutor_roles": ["{TUTOR}"] * 22 + ["{tutor}", "{Tutor}", "{TUTOR,AGENT}", "{TUTOR,STAFF}"],
     "client_roles": ["{CLIENT}"] * 26 + ["{client}", "{Client}", "{CLIENT,AGENT}", "{PARENT,CLIENT}"],
     "graph_statuses": ["ACTIVE"] * 16 + ["PENDING"] * 3 + ["BLOCKED"],
-    "degrees": ["BACHELORS", "BACHELORS", "Bachelors", "MASTERS", "MASTERS", "masters", "PHD", "A_LEVELS", "", None, None],
+    "degrees": [
+        "BACHELORS",
+        "BACHELORS",
+        "Bachelors",
+        "MASTERS",
+        "MASTERS",
+        "masters",
+        "PHD",
+        "A_LEVELS",
+        "",
+        None,
+        None,
+    ],
     "qualifications": [
         "[]",
         "[]",

@@ -75,12 +75,24 @@ from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::i
 -- everyone: mark everyone with one row
 select caas_enqueue_everyone(%(reason)s::text)
 
--- unfinished_everyone: how far the marks of everyone have come
+-- expanding: whether a mark of everyone is not yet expanded
+select exists(
+    select
+    from caas_changes
+    where everyone
+)
+
+-- estimate_everyone: how many profiles there are, exactly where they are few
 select
-    count(*),
-    min(profile_id::text)
-from caas_changes
-where everyone
+    case
+        when c.reltuples > 1000000 then c.reltuples::bigint
+        else (
+            select count(*)
+            from profiles
+        )
+    end
+from pg_class as c
+where c.oid = 'profiles'::regclass
 
 -- pending: what of a list is still in the queue
 select

@@ -1,0 +1,32 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test check bench
+
+install: .venv/installed
+
+# Hash-checked, without an index's address; the project itself without dependencies of its own.
+.venv/installed: requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: install
+	$(BIN)/caas-worker demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/squawk migrations/0*.sql
+	$(BIN)/sqlfluff lint migrations triggers caas_worker
+	$(BIN)/python -m docs.generate --check
+	$(BIN)/python -m pytest tests/unit tests/docs
+
+bench: install
+	$(BIN)/python -m benchmarks $(ARGS)

@@ -1,0 +1,56 @@
+"""The command line. Each module here holds the commands of one topic; errors end in one sentence and an exit code."""
+
+import logging
+import sys
+
+import typer
+
+from caas_worker import __version__
+from caas_worker.cli import database, demo, queue, score, work
+from caas_worker.errors import CaasError, exit_code
+
+app = typer.Typer(
+    name="caas-worker",
+    help="Credibility scores for the people of a marketplace, kept fresh inside its own PostgreSQL.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"caas-worker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log every step."),
+) -> None:
+    del version
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+        force=True,
+    )
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+for topic in (demo, work, database):
+    topic.register(app)
+app.add_typer(database.migrate_app, name="migrate")
+app.add_typer(database.triggers_app, name="triggers")
+app.add_typer(queue.app, name="queue")
+app.add_typer(score.app, name="score")
+
+
+def main() -> None:
+    """Run a command; an error of ours becomes a sentence on standard error and its exit code."""
+    try:
+        app()
+    except CaasError as error:
+        typer.echo(f"caas-worker: {error}", err=True)
+        sys.exit(exit_code(error))

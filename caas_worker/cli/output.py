@@ -1,0 +1,35 @@
+"""What commands print: JSON for scripts, tables for people."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output; times in ISO 8601."""
+    typer.echo(json.dumps(value, default=lambda item: item.isoformat() if hasattr(item, "isoformat") else str(item)))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """A table on standard output."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table)
+
+
+def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None:
+    """Names and values, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        table.add_row(f"[bold]{name}[/bold]", "" if value is None else str(value))
+    console = Console()
+    if title:
+        console.print(title, style="bold underline")
+    console.print(table)

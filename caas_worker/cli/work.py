@@ -1,0 +1,118 @@
+"""caas-worker run, drain, backfill, health: the work itself."""
+
+import dataclasses
+import os
+import signal
+import socket
+import threading
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from caas_worker import queue, worker
+from caas_worker.cli.output import Json, print_json
+from caas_worker.cli.target import conninfo, database, say
+from caas_worker.db import Database
+from caas_worker.fleet import Fleet
+from caas_worker.settings import Settings
+from caas_worker.sql import statements
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    for command in (run, drain, backfill, health):
+        app.command()(command)
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        if stop.is_set():
+            raise SystemExit(128 + number)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    return stop
+
+
+def run(
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    of: Annotated[int | None, typer.Option(hidden=True, help="Process whose end ends this worker.")] = None,
+) -> None:
+    """Work until told to stop: SIGTERM and Ctrl-C finish the batch at hand and leave."""
+    settings = Settings.load()
+    stop = stop_on_signals()
+    if workers > 1:
+        with conninfo(settings) as target, Database(target):
+            say(f"{workers} workers; Ctrl-C ends them")
+            Fleet.of_workers(workers, target).run(stop)
+        return
+    if of is not None:
+        threading.Thread(target=_end_with, args=(of, stop), daemon=True).start()
+    with database(settings) as (_, db):
+        worker.Worker(worker.line(db, settings), settings, stop).run()
+
+
+def _end_with(parent: int, stop: threading.Event) -> None:
+    while os.getppid() == parent and not stop.wait(0.5):
+        pass
+    stop.set()
+
+
+def drain(
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Profiles in a batch [default: CAAS_BATCH_SIZE].")] = None,
+    max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after so many batches.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(min=0.1, help="Begin no batch after so many seconds.")] = None,
+) -> None:
+    """Work until nothing is due and print one JSON summary. Exit 1 when some profiles failed."""
+    stop = stop_on_signals()
+    with database() as (settings, db):
+        summary = worker.drain(
+            worker.line(db, settings),
+            batch_size=batch_size or settings.batch_size,
+            max_batches=max_batches,
+            max_seconds=max_seconds,
+            stop=stop,
+        )
+    print_json(dataclasses.asdict(summary))
+    raise typer.Exit(summary.exit_code)
+
+
+def backfill(json: Json = False) -> None:
+    """Mark everyone, at low priority. Running workers or a drain then compute them."""
+    with database() as (settings, db):
+        line = worker.line(db, settings)
+        queue.mark_everyone(db, "backfill")
+        marked = 0
+        columns = (TextColumn("marking everyone"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, disable=json) as progress:
+            task = progress.add_task("", total=queue.everyone(db))
+            while queue.is_expanding(db):
+                marked += line.folder.fold().expanded
+                progress.update(task, completed=marked)
+        depth = queue.status(db)
+    if json:
+        print_json({"marked": marked, **depth})
+    else:
+        say(f"{marked} marked; {depth['ready']} in the queue. Compute them with: caas-worker drain")
+
+
+def health(json: Json = False) -> None:
+    """Exit 0 while the database answers and a worker of this host has said that it lives."""
+    with database() as (settings, db):
+        with db.transaction() as connection:
+            row = connection.execute(statements("worker")["beating"], {"host": socket.gethostname()}).fetchone()
+        silent = row[0] if row else None
+        healthy = silent is not None and silent < 3 * settings.heartbeat_seconds + settings.statement_timeout
+    if json:
+        print_json({"healthy": healthy, "last_heartbeat_seconds": silent})
+    elif healthy:
+        say(f"healthy: a worker of this host beat {silent:.0f} s ago")
+    else:
+        say("unhealthy: " + (f"the last heartbeat was {silent:.0f} s ago" if silent else "no worker runs on this host"))
+    raise typer.Exit(0 if healthy else 1)
+
