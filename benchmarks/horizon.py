@@ -53,7 +53,11 @@ def measure(ground: Ground) -> None:
 
 
 def _round(
-    line: Line, application: psycopg.Connection[tuple[object, ...]], times: list[float] | None = None, *, whole: bool = False
+    line: Line,
+    application: psycopg.Connection[tuple[object, ...]],
+    times: list[float] | None = None,
+    *,
+    whole: bool = False,
 ) -> int:
     """Mark a batch of made-up profiles, fold, claim and finish it; only fold and claim are timed."""
     application.execute("select caas_enqueue(%s, 'benchmark')", ([uuid4() for _ in range(BATCH)],))

@@ -51,7 +51,7 @@ class Claimant:
                 self._sql["claim"],
                 {"batch_size": size, "token": token, "lease_seconds": self._lease_seconds, "floors": floors},
             ).fetchall()
-        entries = tuple(Entry(*row[:4], tuple(row[4]), *row[5:]) for row in rows)
+        entries = tuple(Entry(*row) for row in rows)
         for entry in entries:
             self._floors[entry.priority].reach(entry.place)
         if whole:

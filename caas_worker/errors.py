@@ -1,13 +1,13 @@
 """Every error that this product raises, in one tree. A class's docstring is its default message.
 
-    CaasError
-    ├── SettingsError            a setting or argument is wrong
-    ├── DatabaseUnavailable      the server does not answer, or went away
-    ├── DatabaseError            the server answered with an error that repeating will not cure
-    ├── NotInstalled             our tables are missing or too old
-    ├── MigrationRefused         going on would harm what is there
-    ├── EmbeddedServerError      the embedded PostgreSQL can't be started
-    └── ProfileNotFound          there is no profile with this id
+CaasError
+├── SettingsError            a setting or argument is wrong
+├── DatabaseUnavailable      the server does not answer, or went away
+├── DatabaseError            the server answered with an error that repeating will not cure
+├── NotInstalled             our tables are missing or too old
+├── MigrationRefused         going on would harm what is there
+├── EmbeddedServerError      the embedded PostgreSQL can't be started
+└── ProfileNotFound          there is no profile with this id
 """
 
 from typing import ClassVar

@@ -1,6 +1,6 @@
 """What travels along the line: frozen values, no behaviour beyond their own shape."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,7 +46,7 @@ class Entry:
     generation: int
     priority: int
     place: int
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
     first_changed_at: datetime
     last_changed_at: datetime
     deleted: bool

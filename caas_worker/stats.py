@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow, dict_row
+from psycopg.types.numeric import FloatLoader
 
 from caas_worker.db import Database
 from caas_worker.model import Profile, RoleDetails, Stats
@@ -58,15 +58,12 @@ def read(
     Numerics come as float: rules round to nine decimals before they decide (scoring, conventions).
     """
     cursor = connection.cursor(row_factory=dict_row)
+    cursor.adapters.register_loader("numeric", FloatLoader)
     cursor.execute(
         sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier(function)),
         (list(profile_ids), now),
     )
-    return {row.pop("profile_id"): {name: _plain(value) for name, value in row.items()} for row in cursor}
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Decimal) else value
+    return {row.pop("profile_id"): row for row in cursor}
 
 
 def _profile(facts: dict[str, Any]) -> Profile:

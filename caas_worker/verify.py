@@ -69,7 +69,10 @@ def _server(connection: Connection[TupleRow]) -> Iterator[Check]:
     assert row is not None
     number, version = row
     yield Check(
-        "server", f"PostgreSQL {version}", number >= OLDEST_SERVER * 10_000, f"needs PostgreSQL {OLDEST_SERVER} or later"
+        "server",
+        f"PostgreSQL {version}",
+        number >= OLDEST_SERVER * 10_000,
+        f"needs PostgreSQL {OLDEST_SERVER} or later",
     )
 
 
@@ -79,7 +82,9 @@ def _application(connection: Connection[TupleRow]) -> Iterator[Check]:
         if table not in missing:
             yield Check("application", f"{table} ({len(columns)} columns)", ok=True)
         elif not missing[table]:
-            yield Check("application", table, ok=False, todo="the table is missing: is this the marketplace's database?")
+            yield Check(
+                "application", table, ok=False, todo="the table is missing: is this the marketplace's database?"
+            )
         else:
             for column in missing[table]:
                 yield Check(
@@ -107,7 +112,7 @@ def _tables(connection: Connection[TupleRow]) -> Iterator[Check]:
 
 def _indexes(connection: Connection[TupleRow]) -> Iterator[Check]:
     rows = connection.execute(statements("verify")["indexes"], {"tables": list(OUR_TABLES)}).fetchall()
-    valid = dict(rows)
+    valid: dict[str, bool] = dict(rows)
     for table, indexes in OUR_TABLES.items():
         for index in indexes:
             if index not in valid:
@@ -158,7 +163,10 @@ def _grants(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Chec
         row = connection.execute(queries["table_grants"], {"table": f"public.{table}"}).fetchone()
         assert row is not None
         yield Check(
-            "grant", f"read and write {table}", row[0] and row[1], f"run: grant select, insert, update, delete on {table}"
+            "grant",
+            f"read and write {table}",
+            row[0] and row[1],
+            f"run: grant select, insert, update, delete on {table}",
         )
     refused = connection.execute(
         queries["function_grants"], {"functions": [file.stem for file in shipped.functions]}

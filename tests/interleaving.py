@@ -26,19 +26,61 @@ def until(condition: Callable[[], T], what: str) -> T:
     return answer
 
 
+def waiting(app: Rows) -> int:
+    """How many connections to this database wait for a lock."""
+    query = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    return int(one(app, query))
+
+
 @contextlib.contextmanager
-def meanwhile(work: Callable[[], T]) -> Iterator["Future[T]"]:
-    """Do `work` in a thread while the block runs; it has to end soon after the block does."""
+def meanwhile(work: Callable[[], T], *, finally_: Callable[[], object] = lambda: None) -> Iterator["Future[T]"]:
+    """Do `work` in a thread while the block runs; it has to end soon after the block and `finally_` have."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
-        yield future
+        try:
+            yield future
+        finally:
+            finally_()
         future.result(DEADLINE_SECONDS)
 
 
-def until_waiting(app: Rows, *, behind: Rows) -> None:
-    """Until some backend waits for a lock that the connection `behind` holds."""
-    query = "select exists(select from pg_stat_activity where %s = any(pg_blocking_pids(pid)))"
-    until(lambda: one(app, query, behind.info.backend_pid), "somebody to wait for the lock")
+class Pause:
+    """Stops the next transaction that writes `table`, in the middle of its statement, until it is resumed."""
+
+    def __init__(self, app: Rows, table: str) -> None:
+        self._app = app
+        self._held = True
+        app.execute("select pg_advisory_lock(4711)")
+        app.execute("create sequence paused")
+        app.execute(
+            "create function pause() returns trigger language plpgsql security definer as $$ begin "
+            "if nextval('paused') = 1 then perform pg_advisory_xact_lock_shared(4711); end if; return null; end $$"
+        )
+        app.execute(
+            f"create trigger a_pause after insert or update or delete on {table} for each statement "
+            "execute function pause()"
+        )
+
+    def until_reached(self) -> None:
+        """Until that transaction stands there."""
+        until(lambda: waiting(self._app), "a transaction to come to the pause")
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._held:
+            self._app.execute("select pg_advisory_unlock(4711)")
+            self._held = False
+
+    def during(self, work: Callable[[], T]) -> contextlib.AbstractContextManager["Future[T]"]:
+        """Do `work` in a thread until it comes to the pause, where it stands while the block runs."""
+
+        @contextlib.contextmanager
+        def block() -> Iterator["Future[T]"]:
+            with meanwhile(work, finally_=self.resume) as future:
+                self.until_reached()
+                yield future
+
+        return block()
 
 
 def one(app: Rows, query: str, *parameters: Any) -> Any:

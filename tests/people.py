@@ -72,9 +72,7 @@ def add_booking(app: Rows, listing: UUID, client: UUID, status: str = "Completed
 
 def add_review(app: Rows, reviewer: UUID, reviewee: UUID, rating: int, **columns: Any) -> UUID:
     """A review."""
-    review_id: UUID = add(
-        app, "profile_reviews", reviewer_id=reviewer, reviewee_id=reviewee, rating=rating, **columns
-    )
+    review_id: UUID = add(app, "profile_reviews", reviewer_id=reviewer, reviewee_id=reviewee, rating=rating, **columns)
     return review_id
 
 

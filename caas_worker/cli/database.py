@@ -114,7 +114,11 @@ def settings_command(json: Json = False) -> None:
     """The effective settings, secrets hidden."""
     settings = Settings.load()
     rows = [
-        {"name": variable, "value": _visible(getattr(settings, field)), "about": Settings.model_fields[field].description}
+        {
+            "name": variable,
+            "value": _visible(getattr(settings, field)),
+            "about": Settings.model_fields[field].description,
+        }
         for variable, field in Settings.variables().items()
     ]
     if json:

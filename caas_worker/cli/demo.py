@@ -29,11 +29,15 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    seconds: Annotated[float | None, typer.Option(min=1, help="End after so many seconds [default: at Ctrl-C].")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, help="End after so many seconds [default: at Ctrl-C].")
+    ] = None,
     people: Annotated[int, typer.Option(min=100, max=1_000_000, help="People of a new marketplace.")] = 2_000,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Workers.")] = 1,
     per_second: Annotated[float, typer.Option(min=0.1, max=2_000, help="Application transactions a second.")] = 20,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw the sample marketplace away and make a new one.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Throw the sample marketplace away and make a new one.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """A sample marketplace with live traffic, workers, and a view in which scores move. Needs no set-up."""

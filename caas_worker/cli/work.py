@@ -64,7 +64,9 @@ def _end_with(parent: int, stop: threading.Event) -> None:
 
 
 def drain(
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Profiles in a batch [default: CAAS_BATCH_SIZE].")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Profiles in a batch [default: CAAS_BATCH_SIZE].")
+    ] = None,
     max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after so many batches.")] = None,
     max_seconds: Annotated[float | None, typer.Option(min=0.1, help="Begin no batch after so many seconds.")] = None,
 ) -> None:
@@ -115,4 +117,3 @@ def health(json: Json = False) -> None:
     else:
         say("unhealthy: " + (f"the last heartbeat was {silent:.0f} s ago" if silent else "no worker runs on this host"))
     raise typer.Exit(0 if healthy else 1)
-

@@ -8,6 +8,7 @@ import psycopg
 from caas_worker import migrate, queue, worker
 from caas_worker.db import Database
 from caas_worker.errors import MigrationRefused
+from caas_worker.ledger import Say
 from caas_worker.marketplace import people, schema
 from caas_worker.settings import Settings
 from caas_worker.shipped import Shipped
@@ -24,7 +25,7 @@ class Stage:
     scored_seconds: float
 
 
-def set_up(conninfo: str, settings: Settings, *, size: int, fresh: bool, say: migrate.Say, progress: Progress) -> Stage:
+def set_up(conninfo: str, settings: Settings, *, size: int, fresh: bool, say: Say, progress: Progress) -> Stage:
     """Create or reuse the sample marketplace, install, score everyone who is due.
 
     Raises:
@@ -59,7 +60,7 @@ def differences(db: Database, settings: Settings) -> int:
     return sum(kept.get(key) != anew.get(key) for key in kept.keys() | anew.keys())
 
 
-def _clear(connection: psycopg.Connection[tuple[object, ...]], conninfo: str, say: migrate.Say) -> None:
+def _clear(connection: psycopg.Connection[tuple[object, ...]], conninfo: str, say: Say) -> None:
     row = connection.execute("select to_regclass('public.profiles') is not null").fetchone()
     if not (row and row[0]):
         return

@@ -44,9 +44,13 @@ class Report:
 
     @classmethod
     def read(cls, path: Path) -> "Report | None":
-        """The last report, or None when there is none or a crash left an unreadable one."""
+        """The last report, or None when there is none or a crash left an unreadable one.
+
+        Its writer may be of another release than its reader: the server lives on while the package is upgraded.
+        """
         try:
-            fields = json.loads(path.read_text())
-            return cls(**fields | {"sentences": tuple(fields["sentences"])})
+            said = json.loads(path.read_text())
+            known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
+            return cls(**known | {"sentences": tuple(said["sentences"])})
         except (FileNotFoundError, ValueError, TypeError, KeyError):
             return None

@@ -258,5 +258,5 @@ KINDS: dict[str, Kind] = {
     "answer_message": Kind(6, answer_message),
     "close_lesson": Kind(4, close_lesson),
     "complete_many": Kind(1, complete_many),
-    "change_mind": Kind(2, change_mind),
+    "change_mind": Kind(2, change_mind, rolled_back=True),
 }

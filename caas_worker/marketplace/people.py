@@ -59,7 +59,7 @@ def populate(
 ) -> People:
     """Fill an empty sample with a year that ends at `now`, and two weeks of sessions to come.
 
-    Exactly round(people × tutor_share) are tutors, each with exactly `bookings_per_tutor` bookings and exactly
+    Exactly round(people * tutor_share) are tutors, each with exactly `bookings_per_tutor` bookings and exactly
     `reviews_per_tutor` reviews received. Commits in chunks; after each, `progress` hears the step's name, how many
     of its people are done and how many it has. Interrupted, it leaves the chunks that were committed.
 

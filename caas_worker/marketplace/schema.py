@@ -49,6 +49,20 @@ def create(conn: psycopg.Connection[Any]) -> None:
         cursor.execute(sql.SQL("comment on table public.profiles is {}").format(SAMPLE_COMMENT))
 
 
+def drop(conn: psycopg.Connection[Any]) -> None:
+    """Drop the sample's tables with all who are in them, in one transaction.
+
+    Raises MigrationRefused if the mark is not there, psycopg.errors.DependentObjectsStillExist if somebody else's
+    views or constraints hang on them.
+    """
+    with conn.transaction():
+        if not is_sample(conn):
+            raise MigrationRefused("This database is not the sample marketplace's, so none of its tables is dropped.")
+        tables = sql.SQL(", ").join(sql.Identifier("public", name) for name in TABLES)
+        conn.execute(sql.SQL("drop table {}").format(tables))
+        conn.execute("drop type public.booking_status_enum")
+
+
 def is_sample(conn: psycopg.Connection[Any]) -> bool:
     """Whether this database carries the sample marketplace's mark, and may therefore be filled and played with."""
     with conn.transaction(), conn.cursor(row_factory=tuple_row) as cursor:

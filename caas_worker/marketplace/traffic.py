@@ -121,7 +121,7 @@ class Traffic:
                 return self._perform(kind)
 
     def percentile(self, share: float) -> float | None:
-        """The latency in seconds that this share (0–1) of the newest transactions stayed within; None without any."""
+        """Seconds that this share (0 to 1) of the newest transactions stayed within; None without any."""
         ordered = sorted(self.latencies)
         return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else None
 
@@ -143,23 +143,27 @@ class Traffic:
         return event
 
     def _connect(self) -> tuple[psycopg.Connection[Any], Cast]:
-        if self._conn is None or self._conn.closed:
-            try:
-                self._conn = psycopg.connect(
-                    self._conninfo,
-                    autocommit=True,
-                    prepare_threshold=None,
-                    application_name=APPLICATION_NAME,
-                    connect_timeout=5,
-                )
-            except psycopg.OperationalError as error:
-                raise DatabaseUnavailable from error
-            if not is_sample(self._conn):
-                self._conn.close()
+        if self._conn is not None and self._cast is not None and not self._conn.closed:
+            return self._conn, self._cast
+        try:
+            conn = psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                prepare_threshold=None,
+                application_name=APPLICATION_NAME,
+                connect_timeout=5,
+            )
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable from error
+        try:
+            if not is_sample(conn):
                 raise MigrationRefused("This database is not the sample marketplace's, so no traffic is sent to it.")
-        if self._cast is None:
-            self._cast = Cast.read(self._conn)
-        return self._conn, self._cast
+            self._cast = self._cast or Cast.read(conn)
+        except BaseException:
+            conn.close()
+            raise
+        self._conn = conn
+        return conn, self._cast
 
     def _run(self) -> None:
         kinds = list(KINDS)

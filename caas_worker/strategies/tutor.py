@@ -20,13 +20,13 @@ class TutorStrategy:
     role: ClassVar[str] = "TUTOR"
     precedence: ClassVar[int] = 10
     version: ClassVar[str] = "tutor-v5.9"
-    statistics: ClassVar[tuple[str, ...]] = ("caas_performance_stats", "caas_network_stats", "caas_digital_stats")
+    statistics: ClassVar[tuple[str, ...]] = ("caas_performance_stats", "caas_network_stats", "caas_link_stats")
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
         """The score of a verified tutor at `now`."""
         taught = stats["caas_performance_stats"]
         known = stats["caas_network_stats"]
-        tools = stats["caas_digital_stats"]
+        tools = stats["caas_link_stats"]
         details = profile.role_details.get(self.role, RoleDetails())
         names, degree, unforeseen = qualifications(details)
         provisional = taught["completed_sessions"] == 0
@@ -82,7 +82,7 @@ def qualification_points(names: frozenset[str], degree: str | None, years: int |
 def network(known: Stats) -> int:
     """Referrals, and one bonus for many connections or for having come by an agent."""
     bonus = known["connection_count"] > 10 or known["is_agent_referred"]
-    return min(known["referral_count"] * 4, 12) + 8 * bool(bonus)
+    return min(int(known["referral_count"]) * 4, 12) + 8 * bool(bonus)
 
 
 def dbs_is_valid(profile: Profile, now: datetime) -> bool:
@@ -94,7 +94,7 @@ def digital(tools: Stats, taught: Stats, profile: Profile) -> int:
     """Connected tools, and engagement: sessions online, sessions logged, or a video."""
     connected = tools["google_calendar_synced"] or tools["google_classroom_synced"]
     engaged = (
-        tools["virtual_usage_rate"] > FREQUENT
+        taught["virtual_usage_rate"] > FREQUENT
         or taught["manual_session_log_rate"] > FREQUENT
         or not is_blank(profile.bio_video_url)
     )
@@ -103,7 +103,7 @@ def digital(tools: Stats, taught: Stats, profile: Profile) -> int:
 
 def social_impact(profile: Profile, taught: Stats) -> int:
     """Free help offered and free sessions given, the latter also while none is offered."""
-    return 5 * profile.available_free_help + min(5, taught["completed_free_sessions_count"])
+    return 5 * profile.available_free_help + min(5, int(taught["completed_free_sessions_count"]))
 
 
 def qualifications(details: RoleDetails) -> tuple[frozenset[str], str | None, list[str]]:

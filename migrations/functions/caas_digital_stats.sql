@@ -1,5 +1,5 @@
--- Digital statistics (scoring 1.2): one row per id. Reads student_integration_links, listings, bookings, along the
--- indexes student_integration_links (profile_id), listings (profile_id) and bookings (listing_id).
+-- Digital statistics (scoring 1.2): one row per id. Reads nothing itself: connected tools are caas_link_stats, recorded
+-- sessions caas_performance_stats.
 create or replace function caas_digital_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -10,47 +10,17 @@ returns table (
     google_classroom_synced boolean,
     virtual_usage_rate numeric
 )
-language plpgsql
+language sql
 stable
 set search_path = pg_catalog, public, pg_temp
-set row_security = off
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set plan_cache_mode = force_generic_plan
-set jit = off
 as $function$
-#variable_conflict use_column
-begin
-    return query
     select
-        w.profile_id,
-        coalesce(k.calendar, false),
-        coalesce(k.classroom, false),
-        coalesce(s.recorded::numeric / nullif(s.completed, 0), 0)
-    from (
-        select distinct ids.profile_id
-        from unnest(profile_ids) as ids (profile_id)
-    ) as w
-    cross join lateral (
-        select
-            bool_or(i.integration_type = 'GOOGLE_CALENDAR') as calendar,
-            bool_or(i.integration_type = 'GOOGLE_CLASSROOM') as classroom
-        from student_integration_links as i
-        where i.profile_id = w.profile_id
-            and i.is_active
-    ) as k
-    cross join lateral (
-        select
-            count(*) as completed,
-            count(*) filter (where coalesce(btrim(b.recording_url), '') <> '') as recorded
-        from listings as l
-        inner join bookings as b on b.listing_id = l.id
-        where l.profile_id = w.profile_id
-            and b.status = 'Completed'
-            and b.type is distinct from 'free_help'
-    ) as s;
-end;
+        k.profile_id,
+        k.google_calendar_synced,
+        k.google_classroom_synced,
+        s.virtual_usage_rate
+    from caas_link_stats(profile_ids, as_of) as k
+    inner join caas_performance_stats(profile_ids, as_of) as s on s.profile_id = k.profile_id;
 $function$;
 
 comment on function caas_digital_stats(uuid[], timestamptz) is

@@ -14,47 +14,52 @@ stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column
 begin
-    return query
-    select
-        w.profile_id,
-        c.referrals::integer,
-        c.connections::integer,
-        coalesce(c.is_agent_referred, false)
-    from (
+    profile_ids := array(
         select distinct ids.profile_id
         from unnest(profile_ids) as ids (profile_id)
-    ) as w
-    cross join lateral (
+        where ids.profile_id is not null
+    );
+    return query
+    select
+        e.profile_id,
+        (count(distinct e.other) filter (where e.relationship_type = 'AGENT_REFERRAL' and e.outgoing))::integer,
+        (count(distinct e.other) filter (where e.relationship_type = 'SOCIAL'))::integer,
+        coalesce(bool_or(e.relationship_type = 'AGENT_REFERRAL' and not e.outgoing), false)
+    from (
         select
-            count(distinct e.other) filter (where e.relationship_type = 'AGENT_REFERRAL' and e.outgoing) as referrals,
-            count(distinct e.other) filter (where e.relationship_type = 'SOCIAL') as connections,
-            bool_or(e.relationship_type = 'AGENT_REFERRAL' and not e.outgoing) as is_agent_referred
-        from (
-            select
-                g.target_profile_id as other,
-                g.relationship_type,
-                true as outgoing
-            from profile_graph as g
-            where g.source_profile_id = w.profile_id
-                and g.status = 'ACTIVE'
-            union all
-            select
-                g.source_profile_id,
-                g.relationship_type,
-                false
-            from profile_graph as g
-            where g.target_profile_id = w.profile_id
-                and g.status = 'ACTIVE'
-        ) as e
-        where e.other <> w.profile_id
-    ) as c;
+            ids.profile_id,
+            null::uuid as other,
+            null::text as relationship_type,
+            false as outgoing
+        from unnest(profile_ids) as ids (profile_id)
+        union all
+        select
+            g.source_profile_id,
+            g.target_profile_id,
+            g.relationship_type,
+            true
+        from unnest(profile_ids) as ids (profile_id)
+        inner join profile_graph as g on g.source_profile_id = ids.profile_id
+        where g.status = 'ACTIVE'
+            and g.target_profile_id <> g.source_profile_id
+        union all
+        select
+            g.target_profile_id,
+            g.source_profile_id,
+            g.relationship_type,
+            false
+        from unnest(profile_ids) as ids (profile_id)
+        inner join profile_graph as g on g.target_profile_id = ids.profile_id
+        where g.status = 'ACTIVE'
+            and g.target_profile_id <> g.source_profile_id
+    ) as e
+    group by e.profile_id;
 end;
 $function$;
 

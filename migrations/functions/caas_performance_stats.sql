@@ -1,5 +1,9 @@
--- Performance statistics (scoring 1.2): one row per id. Reads listings, bookings, profile_reviews, along the indexes
--- listings (profile_id), bookings (listing_id) and profile_reviews (reviewee_id).
+-- Performance statistics (scoring 1.2), and with them virtual_usage_rate, which the same sessions give: one row per id.
+-- Reads listings, bookings, profile_reviews, along the indexes listings (profile_id), bookings (listing_id) and
+-- profile_reviews (reviewee_id).
+--
+-- One pass over the batch's bookings, grouped by client, then by profile. What each part knows is brought together by
+-- a union and a last grouping: a join would be planned for the ten ids that a generic plan expects, and be quadratic.
 create or replace function caas_performance_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -10,70 +14,121 @@ returns table (
     completed_sessions integer,
     retention_rate numeric,
     manual_session_log_rate numeric,
-    completed_free_sessions_count integer
+    completed_free_sessions_count integer,
+    virtual_usage_rate numeric
 )
 language plpgsql
 stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column
 begin
-    return query
-    select
-        w.profile_id,
-        coalesce(r.mean, 0),
-        coalesce(s.paid, 0)::integer,
-        coalesce(s.booked_again::numeric / nullif(s.booked, 0), 0),
-        case when s.logged + s.unlogged >= 5 then s.logged / (s.logged + s.unlogged) else 0 end,
-        coalesce(s.free, 0)::integer
-    from (
+    profile_ids := array(
         select distinct ids.profile_id
         from unnest(profile_ids) as ids (profile_id)
-    ) as w
-    cross join lateral (
+        where ids.profile_id is not null
+    );
+    return query
+    with clients as (
         select
-            sum(c.paid) as paid,
-            sum(c.free) as free,
-            sum(c.logged) as logged,
-            sum(c.unlogged) as unlogged,
-            count(c.client_id) filter (where c.paid > 0) as booked,
-            count(c.client_id) filter (where c.paid > 1) as booked_again
-        from (
-            select
-                b.client_id,
-                count(*) filter (where b.status = 'Completed' and b.type is distinct from 'free_help') as paid,
-                count(*) filter (where b.status = 'Completed' and b.type = 'free_help') as free,
+            l.profile_id,
+            b.client_id,
+            (count(*) filter (where b.status = 'Completed' and b.type is distinct from 'free_help'))::integer as paid,
+            (count(*) filter (where b.status = 'Completed' and b.type = 'free_help'))::integer as free,
+            (
                 count(*) filter (
                     where b.status = 'Completed'
                         and b.type is distinct from 'free_help'
-                        and coalesce(btrim(b.recording_url), '') = ''
-                ) as logged,
+                        and btrim(b.recording_url) <> ''
+                )
+            )::integer as recorded,
+            (
                 count(*) filter (
                     where b.status = 'Pending log'
                         and b.type is distinct from 'free_help'
-                        and coalesce(btrim(b.recording_url), '') = ''
-                ) as unlogged
-            from listings as l
-            inner join bookings as b on b.listing_id = l.id
-            where l.profile_id = w.profile_id
-                and b.status in ('Completed', 'Pending log')
-            group by b.client_id
-        ) as c
-    ) as s
-    cross join lateral (
-        select avg(v.rating) as mean
-        from profile_reviews as v
-        where v.reviewee_id = w.profile_id
-            and v.reviewer_id is distinct from v.reviewee_id
-    ) as r;
+                        and (btrim(b.recording_url) <> '') is not true
+                )
+            )::integer as unlogged
+        from unnest(profile_ids) as ids (profile_id)
+        inner join listings as l on l.profile_id = ids.profile_id
+        inner join bookings as b on b.listing_id = l.id
+        where b.status in ('Completed', 'Pending log')
+        group by l.profile_id, b.client_id
+    ),
+
+    parts (profile_id, rating, paid, free, recorded, unlogged, booked, booked_again) as (
+        select
+            ids.profile_id,
+            null::numeric,
+            0::bigint,
+            0::bigint,
+            0::bigint,
+            0::bigint,
+            0::bigint,
+            0::bigint
+        from unnest(profile_ids) as ids (profile_id)
+        union all
+        select
+            c.profile_id,
+            null,
+            sum(c.paid),
+            sum(c.free),
+            sum(c.recorded),
+            sum(c.unlogged),
+            count(c.client_id) filter (where c.paid > 0),
+            count(c.client_id) filter (where c.paid > 1)
+        from clients as c
+        group by c.profile_id
+        union all
+        select
+            v.reviewee_id,
+            avg(v.rating),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0
+        from unnest(profile_ids) as ids (profile_id)
+        inner join profile_reviews as v on v.reviewee_id = ids.profile_id
+        where v.reviewer_id is distinct from v.reviewee_id
+        group by v.reviewee_id
+    ),
+
+    totals as (
+        select
+            p.profile_id,
+            max(p.rating) as rating,
+            max(p.paid)::integer as paid,
+            max(p.free)::integer as free,
+            max(p.recorded) as recorded,
+            max(p.unlogged) as unlogged,
+            max(p.booked)::numeric as booked,
+            max(p.booked_again) as booked_again
+        from parts as p
+        group by p.profile_id
+    )
+
+    select
+        t.profile_id,
+        coalesce(t.rating, 0),
+        t.paid,
+        coalesce(t.booked_again / nullif(t.booked, 0), 0),
+        case
+            when t.paid - t.recorded + t.unlogged >= 5
+                then (t.paid - t.recorded) / (t.paid - t.recorded + t.unlogged)::numeric
+            else 0
+        end,
+        t.free,
+        coalesce(t.recorded / nullif(t.paid, 0)::numeric, 0)
+    from totals as t;
 end;
 $function$;
 
 comment on function caas_performance_stats(uuid[], timestamptz) is
-    'Ratings, sessions and retention of the profiles, one row per id.';
+    'Ratings, sessions, retention and recorded sessions of the profiles, one row per id.';

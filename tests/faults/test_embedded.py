@@ -23,7 +23,7 @@ from caas_worker.embedded import EmbeddedServer, start
 from caas_worker.embedded.account import server_account
 from caas_worker.embedded.cluster import live_postmaster
 from caas_worker.embedded.folder import Folder, socket_dir
-from caas_worker.embedded.locks import open_locked
+from caas_worker.embedded.locks import locked, open_locked
 from caas_worker.embedded.messages import Report
 from caas_worker.embedded.programs import find_programs
 from caas_worker.errors import EmbeddedServerError
@@ -363,6 +363,15 @@ def test_a_server_that_does_not_answer_is_not_taken_for_one(data_dir: Path) -> N
             os.kill(postmaster, signal.SIGKILL)
             assert query(coming.server().conninfo(), "select 1") == (1,)
         assert postmaster_of(folder) != postmaster
+
+
+def test_nobody_trusts_a_report_while_a_starter_may_be_withdrawing_it(data_dir: Path) -> None:
+    """Between taking a dead supervisor's lock and removing its report, a starter would show others a dead server."""
+    with hold(data_dir), contextlib.ExitStack() as in_the_end:
+        with locked(folder_of(data_dir).start_lock):
+            coming = in_the_end.enter_context(Coming(data_dir))
+            assert never(coming.is_there)
+        assert query(coming.server().conninfo(), "select 1") == (1,)
 
 
 def test_two_who_make_the_same_database_both_get_it(data_dir: Path) -> None:

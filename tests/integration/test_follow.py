@@ -1,0 +1,245 @@
+"""Follow: profiles.caas_score takes over the cache's totals and never waits for the application (design, Why not)."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+from psycopg import Connection
+
+from caas_worker import follow
+from caas_worker.db import Database
+from caas_worker.model import Claim, Scored
+from caas_worker.pipeline import Line
+from caas_worker.worker import Summary
+from tests.conftest import Connect
+from tests.interleaving import Pause, meanwhile, one, plain_role, until, waiting
+from tests.people import add, add_booking, add_client, add_listing, add_review, add_tutor, total
+
+Rows = Connection[Any]
+MakeLine = Callable[..., Line]
+Drain = Callable[..., Summary]
+
+
+def followed(app: Rows, profile_id: UUID) -> int:
+    """What profiles.caas_score says."""
+    return int(one(app, "select caas_score from profiles where id = %s", profile_id))
+
+
+def listed(app: Rows) -> list[UUID]:
+    """Whose total is still to be copied."""
+    return [key for (key,) in app.execute("select profile_id from caas_score_follow order by profile_id").fetchall()]
+
+
+def test_the_profile_follows_its_total_up_and_down(app: Rows, drain: Drain) -> None:
+    tutor = add_tutor(app, available_free_help=True)
+    drain()
+    assert followed(app, tutor) == total(app, tutor) == 36
+    app.execute("update profiles set available_free_help = false")
+    drain()
+    assert followed(app, tutor) == total(app, tutor) == 32
+    app.execute("update profiles set identity_verified = false")
+    drain()
+    assert followed(app, tutor) == total(app, tutor) == 0
+
+
+def test_following_marks_nobody_and_leaves_nothing_listed(app: Rows, drain: Drain) -> None:
+    add_tutor(app)
+    drain()
+    assert listed(app) == []
+    assert one(app, "select count(*) from caas_changes") == 0
+
+
+def test_a_row_that_the_application_holds_is_skipped_recorded_and_follows_later(
+    app: Rows, connect: Connect, drain: Drain, caplog: pytest.LogCaptureFixture
+) -> None:
+    held, free = add_tutor(app), add_tutor(app)
+    application = connect(autocommit=False)
+    application.execute("select from profiles where id = %s for update", (held,))
+    assert drain().processed == 2
+    assert [followed(app, tutor) for tutor in (held, free)] == [0, 32]
+    assert listed(app) == [held]
+    assert not caplog.records  # it was skipped, not waited for
+    application.commit()
+    drain()
+    assert (followed(app, held), listed(app)) == (32, [])
+
+
+def test_a_foreign_key_that_the_application_checks_does_not_hold_following_up(
+    app: Rows, connect: Connect, drain: Drain
+) -> None:
+    tutor = add_tutor(app)
+    application = connect(autocommit=False)
+    add_review(application, tutor, tutor, 5)
+    drain()
+    assert followed(app, tutor) == 32
+    application.rollback()
+
+
+def test_the_application_never_waits_while_a_batch_is_computed_and_cached(app: Rows, line: Line, connect: Connect) -> None:
+    tutor = add_tutor(app)
+    listing, client = add_listing(app, tutor), add_client(app)
+    line.fold(whole=True)
+    claim = line.claimant.claim(100)
+    scored = line.score(claim)
+    application = connect()
+    application.execute("set lock_timeout = '1s'")
+    pause = Pause(app, "caas_scores")
+    with pause.during(lambda: line.publish(claim, scored)):
+        application.execute("update profiles set bio = 'Hello', caas_score = 5")
+        add_booking(application, listing, client)
+        application.execute("delete from profiles where id = %s", (client,))
+        application.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+
+
+def test_a_row_that_says_so_already_is_not_written(app: Rows, drain: Drain) -> None:
+    tutor = add_tutor(app, caas_score=32)
+    version = one(app, "select xmin::text from profiles")
+    drain()
+    assert total(app, tutor) == 32
+    assert one(app, "select xmin::text from profiles") == version
+    app.execute("update profiles set bio = 'Hello'")
+    version = one(app, "select xmin::text from profiles")
+    drain()
+    assert one(app, "select xmin::text from profiles") == version
+
+
+def test_without_the_column_there_is_nothing_to_follow(app: Rows, make_line: MakeLine) -> None:
+    add_tutor(app)
+    app.execute("alter table profiles drop column caas_score")
+    line = make_line()
+    assert not line.follows
+    line.fold(whole=True)
+    batch = line.run_batch(100, whole=True)
+    assert batch is not None
+    assert batch.endings == {"scored": 1}
+    assert listed(app) == []
+
+
+def test_switched_off_the_column_stays_the_applications(app: Rows, make_line: MakeLine) -> None:
+    tutor = add_tutor(app, caas_score=7)
+    line = make_line(follow_profiles=False)
+    line.fold(whole=True)
+    line.run_batch(100, whole=True)
+    assert (total(app, tutor), followed(app, tutor), listed(app)) == (32, 7, [])
+
+
+def test_switched_on_again_the_column_catches_up_with_the_next_computation(app: Rows, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    for follows in (False, True):
+        app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+        line = make_line(follow_profiles=follows)
+        line.fold(whole=True)
+        line.run_batch(100, whole=True)
+    assert followed(app, tutor) == 32
+
+
+def test_an_old_total_that_the_application_writes_back_is_mended_by_the_next_computation(
+    app: Rows, drain: Drain
+) -> None:
+    tutor = add_tutor(app)
+    drain()
+    app.execute("update profiles set bio = 'Hello', caas_score = 0 where id = %s", (tutor,))
+    drain()
+    assert followed(app, tutor) == total(app, tutor) == 32
+
+
+def test_a_trigger_of_the_applications_that_refuses_does_not_stop_the_line(
+    app: Rows, drain: Drain, caplog: pytest.LogCaptureFixture
+) -> None:
+    tutor = add_tutor(app)
+    app.execute(
+        "create function refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'scores are frozen'; end $$"
+    )
+    app.execute("create trigger refusal before update on profiles for each row execute function refuse()")
+    summary = drain()
+    assert (summary.processed, summary.failed, total(app, tutor)) == (1, 0, 32)
+    assert "scores are frozen" in caplog.text
+    assert (followed(app, tutor), listed(app)) == (0, [tutor])
+    app.execute("drop trigger refusal on profiles")
+    drain()
+    assert (followed(app, tutor), listed(app)) == (32, [])
+
+
+def test_a_trigger_of_the_applications_that_waits_is_not_waited_for(app: Rows, connect: Connect, drain: Drain) -> None:
+    tutor = add_tutor(app)
+    app.execute("create table audit (profile_id uuid)")
+    app.execute(
+        "create function note() returns trigger language plpgsql as "
+        "$$ begin insert into audit values (new.id); return null; end $$"
+    )
+    app.execute("create trigger noting after update on profiles for each row execute function note()")
+    application = connect(autocommit=False)
+    application.execute("lock table audit")
+    assert drain().processed == 1
+    assert (total(app, tutor), followed(app, tutor), listed(app)) == (32, 0, [tutor])
+    application.rollback()
+    drain()
+    assert (followed(app, tutor), listed(app)) == (32, [])
+
+
+def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(app: Rows, line: Line, db: Database) -> None:
+    tutor = add_tutor(app)
+
+    def copy() -> None:
+        with db.transaction() as connection:  # with the time that a slow trigger of the application's may take
+            connection.execute("select caas_follow(null, 100)")
+
+    def claim_and_score() -> tuple[Claim, Scored]:
+        line.fold(whole=True)
+        claim = line.claimant.claim(100, whole=True)
+        return claim, line.score(claim)
+
+    line.publish(*claim_and_score())
+    pause = Pause(app, "profiles")
+    with pause.during(copy):
+        add(app, "student_integration_links", profile_id=tutor, integration_type="GOOGLE_CALENDAR")
+        newer = claim_and_score()
+        with meanwhile(lambda: line.publish(*newer), finally_=pause.resume) as publishing:
+            until(lambda: publishing.done() or waiting(app) > 1, "the newer total to be published or to wait")
+    assert total(app, tutor) == 36
+    follow.follow(db, None)
+    assert followed(app, tutor) == 36
+
+
+def test_rows_held_for_long_do_not_keep_others_from_following(
+    app: Rows, connect: Connect, drain: Drain, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LEFT_OVER_AT_ONCE", 2)
+    tutors = sorted(add_tutor(app) for _ in range(3))
+    long, short = connect(autocommit=False), connect(autocommit=False)
+    long.execute("select from profiles where id = any(%s) for update", (tutors[:2],))
+    short.execute("select from profiles where id = %s for update", (tutors[2],))
+    drain()
+    short.commit()
+    follow.follow(db, None)
+    follow.follow(db, None)
+    assert followed(app, tutors[2]) == 32
+    long.commit()
+    follow.follow(db, None)
+    assert listed(app) == []
+
+
+def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, drain: Drain) -> None:
+    tutor = add_tutor(app)
+    application = connect(autocommit=False)
+    application.execute("select from profiles for update")
+    drain()
+    assert listed(app) == [tutor]
+    application.execute("delete from profiles")
+    application.commit()
+    assert drain().removed == 1
+    assert listed(app) == []
+
+
+def test_row_level_security_makes_following_fail_aloud_and_the_line_goes_on(
+    app: Rows, url: str, drain: Drain, caplog: pytest.LogCaptureFixture
+) -> None:
+    tutor = add_tutor(app)
+    app.execute("insert into caas_score_follow values (%s)", (tutor,))
+    app.execute("alter table profiles enable row level security")
+    with plain_role(app, ours=True) as role, Database(f"{url} options='-c role={role}'") as db:
+        assert follow.follow(db, None) == 0
+    assert "row-level security" in caplog.text
+    assert listed(app) == [tutor]
