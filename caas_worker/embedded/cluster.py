@@ -1,5 +1,6 @@
 """The data folder: made whole or not at all, and put right after a crash. Its callers hold the supervisor's lock."""
 
+import contextlib
 import locale
 import os
 import shutil
@@ -38,7 +39,8 @@ def await_end_of_earlier_server(folder: Folder, tell: Tell) -> int:
     for goodbye, seconds in GOODBYES:
         deadline = time.monotonic() + seconds
         if (postmaster := live_postmaster(folder.pgdata)) is not None:
-            os.kill(postmaster, goodbye)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(postmaster, goodbye)
         while time.monotonic() < deadline:
             if lock_now(descriptor):
                 return descriptor
@@ -67,8 +69,17 @@ def prepare(folder: Folder, programs: Programs, account: Account, launch: Launch
 
 
 def is_whole(pgdata: Path) -> bool:
-    """Whether a data folder has what PostgreSQL can't start without."""
-    return (pgdata / "PG_VERSION").is_file() and (pgdata / "global" / "pg_control").is_file()
+    """Whether a data folder has what PostgreSQL can't start without.
+
+    Raises:
+        OSError: that can't be told. What can't be read is not therefore missing.
+    """
+    try:
+        for needed in ("PG_VERSION", "global/pg_control"):
+            (pgdata / needed).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def is_ready(pgdata: Path, postmaster: int) -> bool:

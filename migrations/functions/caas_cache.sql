@@ -6,6 +6,8 @@
 -- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
 -- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
 -- keep their lease: caas_fail, in the same transaction, settles them.
+-- Rows are looked up by scalar subqueries and lists of ids, never by joins: a plan made while these tables were empty
+-- joins them by walking the whole index for every row, and a session keeps its plans.
 create or replace function caas_cache(
     claim_token uuid,
     claimed uuid[],
@@ -18,8 +20,6 @@ language plpgsql
 volatile
 set search_path = pg_catalog, public, pg_temp
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -56,17 +56,23 @@ begin
             next_due_at timestamptz,
             generation bigint
         )
-        inner join caas_recalculation_queue as q on q.profile_id = c.profile_id
-        where q.token = claim_token
+        where (
+            select q.token
+            from caas_recalculation_queue as q
+            where q.profile_id = c.profile_id
+        ) = claim_token
     ),
 
     following as (
         insert into caas_score_follow (profile_id)
         select c.profile_id
         from computed as c
-        left join caas_scores as s on s.profile_id = c.profile_id
         where follow
-            and s.total_score is distinct from c.total_score
+            and c.total_score is distinct from (
+                select s.total_score
+                from caas_scores as s
+                where s.profile_id = c.profile_id
+            )
         order by c.profile_id
         on conflict (profile_id) do nothing
     ),

@@ -27,8 +27,6 @@ volatile
 set search_path = pg_catalog, public, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -78,8 +76,7 @@ begin
         lease_until = clock_timestamp() + lease,
         claimed_generation = q.generation,
         claimed_alone = cardinality(chosen) = 1
-    from unnest(chosen) as c (profile_id)
-    where q.profile_id = c.profile_id
+    where q.profile_id = any(chosen)
     returning
         q.profile_id,
         q.generation,

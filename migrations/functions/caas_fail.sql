@@ -14,13 +14,16 @@ language plpgsql
 volatile
 set search_path = pg_catalog, public, pg_temp
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column
+declare
+    failed uuid[];
 begin
+    select array_agg(f.profile_id)
+    into failed
+    from jsonb_to_recordset(failures) as f (profile_id uuid);
     return query
     with reported as materialized (
         select f.*
@@ -29,16 +32,11 @@ begin
 
     finished as (
         delete from caas_recalculation_queue as q
-        using reported as f
-        where q.profile_id = f.profile_id
+        where q.profile_id = any(failed)
             and q.token = claim_token
             and q.attempts + 1 >= max_attempts
             and q.generation = q.claimed_generation
-        returning
-            q.*,
-            f.error as last_error,
-            f.message,
-            f.detail
+        returning q.*
     ),
 
     set_aside as (
@@ -47,14 +45,15 @@ begin
         )
         select
             d.profile_id,
-            d.last_error,
-            d.message,
-            d.detail,
+            f.error,
+            f.message,
+            f.detail,
             d.attempts + 1,
             d.reasons,
             d.first_changed_at,
             d.last_changed_at
         from finished as d
+        inner join reported as f on f.profile_id = d.profile_id
         order by d.profile_id
         returning profile_id
     ),
@@ -66,7 +65,11 @@ begin
             lease_until = null,
             losses = 0,
             attempts = q.attempts + 1,
-            error = f.error,
+            error = (
+                select f.error
+                from reported as f
+                where f.profile_id = q.profile_id
+            ),
             due_at = clock_timestamp() + backoff * (2 ^ least(q.attempts, 20)) * (0.5 + random()),
             priority = least(q.priority, q.later_priority),
             reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
@@ -74,8 +77,7 @@ begin
             later_priority = null,
             later_reasons = null,
             later_changed_at = null
-        from reported as f
-        where q.profile_id = f.profile_id
+        where q.profile_id = any(failed)
             and q.token = claim_token
             and (q.attempts + 1 < max_attempts or q.generation <> q.claimed_generation)
         returning q.profile_id

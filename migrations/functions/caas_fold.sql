@@ -19,8 +19,6 @@ set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -50,8 +48,7 @@ begin
     end if;
     with marked as (
         delete from caas_changes as c
-        using unnest(taken) as t (id)
-        where c.id = t.id
+        where c.id = any(taken)
         returning c.*
     ),
 
@@ -66,23 +63,31 @@ begin
         where m.profile_id is not null
         union all
         select
-            l.profile_id,
+            (
+                select l.profile_id
+                from listings as l
+                where l.id = m.listing_id
+            ),
             m.reason,
             m.priority,
             m.changed_at,
             false
         from marked as m
-        inner join listings as l on l.id = m.listing_id
+        where m.listing_id is not null
         union all
         select
-            l.profile_id,
+            (
+                select l.profile_id
+                from bookings as b
+                inner join listings as l on l.id = b.listing_id
+                where b.id = m.booking_id
+            ),
             m.reason,
             m.priority,
             m.changed_at,
             false
         from marked as m
-        inner join bookings as b on b.id = m.booking_id
-        inner join listings as l on l.id = b.listing_id
+        where m.booking_id is not null
     ),
 
     merged as (
@@ -94,6 +99,7 @@ begin
             max(o.changed_at) as last_changed_at,
             bool_or(o.deleted) as deleted
         from owned as o
+        where o.profile_id is not null
         group by o.profile_id
     ),
 
@@ -142,8 +148,7 @@ begin
     from written as w;
     entries := coalesce(cardinality(queued), 0);
     delete from caas_dead_entries as d
-    using unnest(queued) as k (profile_id)
-    where d.profile_id = k.profile_id;
+    where d.profile_id = any(queued);
     return next;
 end;
 $function$;

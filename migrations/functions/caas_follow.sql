@@ -12,8 +12,6 @@ volatile
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -51,28 +49,33 @@ begin
         for no key update skip locked
     ) as l;
     update profiles as p
-    set caas_score = s.total_score
-    from caas_scores as s
+    set caas_score = (
+        select s.total_score
+        from caas_scores as s
+        where s.profile_id = p.id
+    )
     where p.id = any(free)
-        and s.profile_id = p.id
-        and p.caas_score is distinct from s.total_score;
+        and p.caas_score <> (
+            select s.total_score
+            from caas_scores as s
+            where s.profile_id = p.id
+        );
     get diagnostics followed = row_count;
     select array_agg(p.id)
     into held
     from profiles as p
-    inner join (
+    where p.id = any(array(
         select unnest(pending)
         except
         select unnest(free)
-    ) as h (id) on h.id = p.id;
+    ));
     skipped := coalesce(cardinality(held), 0);
     delete from caas_score_follow as f
-    using (
+    where f.profile_id = any(array(
         select unnest(pending)
         except
         select unnest(held)
-    ) as done (id)
-    where f.profile_id = done.id;
+    ));
     return next;
 end;
 $function$;

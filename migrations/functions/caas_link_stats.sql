@@ -1,4 +1,5 @@
--- Connected tools (scoring 1.2): one row per id. Reads student_integration_links, along its index on profile_id.
+-- Connected tools (scoring 1.2): one row per id. Reads student_integration_links, along its index on profile_id
+-- (why `lateral … offset 0`: see caas_performance_stats).
 create or replace function caas_link_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -13,7 +14,9 @@ stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_mergejoin = off
+set enable_memoize = off
+set enable_sort = off
+set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -39,8 +42,15 @@ begin
             k.profile_id,
             k.integration_type
         from unnest(profile_ids) as ids (profile_id)
-        inner join student_integration_links as k on k.profile_id = ids.profile_id
-        where k.is_active
+        cross join lateral (
+            select
+                own.profile_id,
+                own.integration_type
+            from student_integration_links as own
+            where own.profile_id = ids.profile_id
+                and own.is_active
+            offset 0
+        ) as k
     ) as p
     group by p.profile_id;
 end;

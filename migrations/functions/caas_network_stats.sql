@@ -1,4 +1,5 @@
--- Network statistics (scoring 1.2): one row per id. Reads profile_graph, along its indexes on either end.
+-- Network statistics (scoring 1.2): one row per id. Reads profile_graph, along its indexes on either end (why
+-- `lateral … offset 0`: see caas_performance_stats).
 create or replace function caas_network_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -14,7 +15,9 @@ stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_mergejoin = off
+set enable_memoize = off
+set enable_sort = off
+set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -45,9 +48,17 @@ begin
             g.relationship_type,
             true
         from unnest(profile_ids) as ids (profile_id)
-        inner join profile_graph as g on g.source_profile_id = ids.profile_id
-        where g.status = 'ACTIVE'
-            and g.target_profile_id <> g.source_profile_id
+        cross join lateral (
+            select
+                led.source_profile_id,
+                led.target_profile_id,
+                led.relationship_type
+            from profile_graph as led
+            where led.source_profile_id = ids.profile_id
+                and led.status = 'ACTIVE'
+                and led.target_profile_id <> led.source_profile_id
+            offset 0
+        ) as g
         union all
         select
             g.target_profile_id,
@@ -55,9 +66,17 @@ begin
             g.relationship_type,
             false
         from unnest(profile_ids) as ids (profile_id)
-        inner join profile_graph as g on g.target_profile_id = ids.profile_id
-        where g.status = 'ACTIVE'
-            and g.target_profile_id <> g.source_profile_id
+        cross join lateral (
+            select
+                led.source_profile_id,
+                led.target_profile_id,
+                led.relationship_type
+            from profile_graph as led
+            where led.target_profile_id = ids.profile_id
+                and led.status = 'ACTIVE'
+                and led.target_profile_id <> led.source_profile_id
+            offset 0
+        ) as g
     ) as e
     group by e.profile_id;
 end;

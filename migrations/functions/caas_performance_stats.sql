@@ -4,6 +4,8 @@
 --
 -- One pass over the batch's bookings, grouped by client, then by profile. What each part knows is brought together by
 -- a union and a last grouping: a join would be planned for the ten ids that a generic plan expects, and be quadratic.
+-- For the same reason each table is looked up by `lateral … offset 0`, once per id and along its index, whatever the
+-- planner believes of its size: a plan made while a table was empty would walk all of it for every id.
 create or replace function caas_performance_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -22,7 +24,9 @@ stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_mergejoin = off
+set enable_memoize = off
+set enable_sort = off
+set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -55,9 +59,25 @@ begin
                 )
             )::integer as unlogged
         from unnest(profile_ids) as ids (profile_id)
-        inner join listings as l on l.profile_id = ids.profile_id
-        inner join bookings as b on b.listing_id = l.id
-        where b.status in ('Completed', 'Pending log')
+        cross join lateral (
+            select
+                own.id,
+                own.profile_id
+            from listings as own
+            where own.profile_id = ids.profile_id
+            offset 0
+        ) as l
+        cross join lateral (
+            select
+                held.client_id,
+                held.status,
+                held.type,
+                held.recording_url
+            from bookings as held
+            where held.listing_id = l.id
+                and held.status in ('Completed', 'Pending log')
+            offset 0
+        ) as b
         group by l.profile_id, b.client_id
     ),
 
@@ -95,8 +115,15 @@ begin
             0,
             0
         from unnest(profile_ids) as ids (profile_id)
-        inner join profile_reviews as v on v.reviewee_id = ids.profile_id
-        where v.reviewer_id is distinct from v.reviewee_id
+        cross join lateral (
+            select
+                got.reviewee_id,
+                got.rating
+            from profile_reviews as got
+            where got.reviewee_id = ids.profile_id
+                and got.reviewer_id is distinct from got.reviewee_id
+            offset 0
+        ) as v
         group by v.reviewee_id
     ),
 

@@ -19,8 +19,6 @@ stable
 set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$

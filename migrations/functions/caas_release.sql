@@ -15,15 +15,15 @@ as $function$
 declare
     released integer;
 begin
-    with locked as (
+    perform
+    from (
         select q.profile_id
         from caas_recalculation_queue as q
         where q.profile_id = any(profile_ids)
             and q.token = claim_token
         order by q.profile_id
         for update
-    )
-
+    ) as locked;
     update caas_recalculation_queue as q
     set
         token = null,
@@ -35,8 +35,8 @@ begin
         later_priority = null,
         later_reasons = null,
         later_changed_at = null
-    from locked as l
-    where q.profile_id = l.profile_id;
+    where q.profile_id = any(profile_ids)
+        and q.token = claim_token;
     get diagnostics released = row_count;
     return released;
 end;

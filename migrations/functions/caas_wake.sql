@@ -14,13 +14,15 @@ volatile
 set search_path = pg_catalog, public, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
+declare
+    chosen uuid[];
 begin
-    with over as (
+    select array_agg(o.profile_id)
+    into chosen
+    from (
         select q.profile_id
         from caas_recalculation_queue as q
         where q.token is null
@@ -29,17 +31,17 @@ begin
         order by q.due_at
         limit max_entries
         for update skip locked
-    )
-
+    ) as o;
     update caas_recalculation_queue as q
     set
         due_at = null,
         place = nextval('caas_generation')
-    from over as o
-    where q.profile_id = o.profile_id;
+    where q.profile_id = any(chosen);
     get diagnostics promoted = row_count;
 
-    with lapsed as (
+    select array_agg(o.profile_id)
+    into chosen
+    from (
         select q.profile_id
         from caas_recalculation_queue as q
         where q.token is not null
@@ -47,8 +49,7 @@ begin
         order by q.lease_until
         limit max_entries
         for update skip locked
-    )
-
+    ) as o;
     update caas_recalculation_queue as q
     set
         token = null,
@@ -63,11 +64,12 @@ begin
         later_reasons = null,
         later_changed_at = null,
         place = nextval('caas_generation')
-    from lapsed as l
-    where q.profile_id = l.profile_id;
+    where q.profile_id = any(chosen);
     get diagnostics lost = row_count;
 
-    with fatal as (
+    select array_agg(o.profile_id)
+    into chosen
+    from (
         select q.profile_id
         from caas_recalculation_queue as q
         where q.token is null
@@ -77,12 +79,10 @@ begin
             and q.generation = q.claimed_generation
         limit max_entries
         for update skip locked
-    ),
-
-    removed as (
+    ) as o;
+    with removed as (
         delete from caas_recalculation_queue as q
-        using fatal as f
-        where q.profile_id = f.profile_id
+        where q.profile_id = any(chosen)
         returning q.*
     )
 
@@ -98,8 +98,7 @@ begin
         r.first_changed_at,
         r.last_changed_at
     from removed as r
-    order by r.profile_id
-    on conflict (profile_id) do nothing;
+    order by r.profile_id;
     get diagnostics dead = row_count;
     return next;
 end;

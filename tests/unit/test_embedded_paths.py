@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from caas_worker.embedded import EmbeddedServer, default_data_dir
 from caas_worker.embedded.account import server_account
+from caas_worker.embedded.cluster import is_whole
 from caas_worker.embedded.folder import LONGEST_SOCKET_PATH, Folder, socket_dir
 from caas_worker.embedded.messages import Order, Report
 from caas_worker.embedded.programs import find_programs, reachable_programs
@@ -156,6 +157,21 @@ def test_where_the_socket_goes(path: str, inside: bool) -> None:
     assert len(os.fsencode(chosen / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH
     assert chosen == socket_dir(Folder(Path(path)))
     assert chosen != socket_dir(Folder(Path(path + "x")))
+
+
+def test_data_without_its_control_file_is_not_whole(tmp_path: Path) -> None:
+    assert not is_whole(tmp_path)
+    (tmp_path / "PG_VERSION").write_text("18")
+    assert not is_whole(tmp_path)
+    (tmp_path / "global").mkdir()
+    (tmp_path / "global" / "pg_control").touch()
+    assert is_whole(tmp_path)
+
+
+def test_data_that_cannot_be_read_is_not_taken_for_broken(tmp_path: Path) -> None:
+    (tmp_path / "PG_VERSION").symlink_to("PG_VERSION")
+    with pytest.raises(OSError, match="symbolic links"):
+        is_whole(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["caas", "it's", "a b", "back\\slash", ""])

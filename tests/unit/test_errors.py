@@ -23,15 +23,13 @@ ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and issu
 
 
 def drawn() -> dict[str, str | None]:
-    """Name and parent of each error in the tree of the module's docstring."""
+    """Name and parent of each error in the tree of the module's docstring, four characters to a level."""
     found: dict[str, str | None] = {}
     path: list[str] = []
-    for prefix, name in re.findall(r"^((?:[ │├└]|──)*)(\w+)(?:  .+|)$", errors.__doc__ or "", re.MULTILINE):
-        if not name.endswith(("Error", "Unavailable", "Installed", "Refused", "NotFound")):
-            continue
-        depth = len(prefix.strip("\n").lstrip() and prefix) // 4
+    for branches, name in re.findall(r"^([│├└─ ]*)(\w+Error|\w+(?=  ))(?=  |$)", errors.__doc__ or "", re.MULTILINE):
+        depth = len(branches) // 4
         path = [*path[:depth], name]
-        found[name] = path[-2] if depth else None
+        found[name] = path[depth - 1] if depth else None
     return found
 
 

@@ -21,21 +21,20 @@ TUTOR = UUID(int=1)
 
 PROFILE_FACTS = ("dbs_verified", "dbs_expiry_date", "available_free_help", "bio_video_url")
 DETAILS = ("degree_level", "qualifications", "teaching_experience")
-STATISTICS: dict[str, dict[str, Any]] = {
-    "caas_performance_stats": {
-        "avg_rating": 0.0,
-        "completed_sessions": 0,
-        "retention_rate": 0.0,
-        "manual_session_log_rate": 0.0,
-        "completed_free_sessions_count": 0,
-    },
-    "caas_network_stats": {"referral_count": 0, "connection_count": 0, "is_agent_referred": False},
-    "caas_digital_stats": {
-        "google_calendar_synced": False,
-        "google_classroom_synced": False,
-        "virtual_usage_rate": 0.0,
-    },
+NOTHING: dict[str, Any] = {
+    "avg_rating": 0.0,
+    "completed_sessions": 0,
+    "retention_rate": 0.0,
+    "manual_session_log_rate": 0.0,
+    "completed_free_sessions_count": 0,
+    "referral_count": 0,
+    "connection_count": 0,
+    "is_agent_referred": False,
+    "google_calendar_synced": False,
+    "google_classroom_synced": False,
+    "virtual_usage_rate": 0.0,
 }
+"""The statistics of a tutor of whom nothing is known."""
 MAXIMA = {
     "performance": 30,
     "qualifications": 30,
@@ -55,12 +54,9 @@ def score(now: datetime = NOW, **known: Any) -> Score:
         role_details={"TUTOR": RoleDetails(**{name: known.pop(name) for name in DETAILS if name in known})},
         **{name: known.pop(name) for name in PROFILE_FACTS if name in known},
     )
-    stats = {
-        function: {name: known.pop(name, default) for name, default in row.items()}
-        for function, row in STATISTICS.items()
-    }
+    row = {name: known.pop(name, default) for name, default in NOTHING.items()}
     assert not known, f"unknown: {known}"
-    return TutorStrategy().score(profile, stats, now)
+    return TutorStrategy().score(profile, dict.fromkeys(TutorStrategy.statistics, row), now)
 
 
 @pytest.mark.parametrize(
@@ -168,16 +164,15 @@ def test_score_says_which_rule_made_it() -> None:
 
 
 def test_every_statistic_that_was_read_is_among_the_inputs() -> None:
-    known = {name: value for row in STATISTICS.values() for name, value in row.items()}
-    assert score().inputs.items() >= known.items()
+    assert score().inputs.items() >= NOTHING.items()
 
 
-def test_a_statistic_that_is_missing_is_an_error_and_never_a_zero() -> None:
+@pytest.mark.parametrize("absent", TutorStrategy.statistics)
+def test_a_statistic_that_is_missing_is_an_error_and_never_a_zero(absent: str) -> None:
     profile = Profile(profile_id=TUTOR, identity_verified=True)
-    for absent in STATISTICS:
-        stats = {function: row for function, row in STATISTICS.items() if function != absent}
-        with pytest.raises(KeyError, match=absent):
-            TutorStrategy().score(profile, stats, NOW)
+    stats = {function: NOTHING for function in TutorStrategy.statistics if function != absent}
+    with pytest.raises(KeyError, match=absent):
+        TutorStrategy().score(profile, stats, NOW)
 
 
 fractions = st.floats(0, 1)

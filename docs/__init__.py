@@ -1,0 +1,1 @@
+"""Documentation: pages by hand, and the generator of docs/reference/."""

@@ -1,0 +1,1 @@
+"""The generated pages: each module makes one, by its function `page`."""

@@ -1,0 +1,135 @@
+"""docs/reference/commands.md: the command tree of caas_worker.cli.app."""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import typer
+
+from caas_worker.cli import app
+from caas_worker.errors import EXIT_CODES
+from docs.pages.text import bullets, code, document, paragraph
+
+OWN_EXIT_CODES = {
+    "demo": "1: scores computed anew differ from those that the demo kept.",
+    "drain": "1: an attempt at a profile failed. A profile that does not exist (PROFILE_NOT_FOUND) leaves it 0.",
+    "verify": "1: something is missing or wrong. Hints leave it 0.",
+    "health": "1: no worker of this host has said lately that it lives.",
+    "score get": "1: the profile exists and has no score yet, or there is no such profile.",
+    "score recalculate": "1: a profile was not scored: unknown, failed, or still in the queue when the time was over.",
+    "migrate down": "1: the question was answered with no.",
+    "uninstall": "1: the question was answered with no.",
+}
+"""What a command's exit code means beyond the table that all share."""
+
+TYPES = {int: "integer", float: "number", str: "text", UUID: "uuid", Path: "path"}
+
+_DEFAULT_IN_HELP = re.compile(r"\s*\[default: (?P<default>[^]]+)]")
+
+
+def tree() -> Iterator[tuple[str, Any]]:
+    """Every command and group below `caas-worker`, with the words that call it, in the order of `--help`."""
+    yield from _walk(typer.main.get_command(app), ())
+
+
+def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    yield " ".join(words), command
+    for name, child in getattr(command, "commands", {}).items():
+        if not child.hidden:
+            yield from _walk(child, (*words, name))
+
+
+def page() -> str:
+    parts = [
+        paragraph(
+            "Every command works on the database that `CAAS_DATABASE_URL` names; where it is unset, on the embedded "
+            "server's, which the command starts and leaves to end with its last user. Results go to standard output, "
+            "sentences for people to standard error. See [settings](settings.md)."
+        ),
+    ]
+    for words, command in tree():
+        group = hasattr(command, "commands")
+        title = f"caas-worker {words}".strip()
+        parts.append(f"## {code(title) if words else 'Options of every command'}")
+        if words:
+            parts.append(paragraph(command.help or ""))
+        if group and words:
+            parts.append(bullets(code(f"caas-worker {words} {name}") for name in command.commands))
+        if not words:
+            parts.append(paragraph("They stand before the command: `caas-worker --verbose drain`."))
+        parts.append(bullets(_parameter(parameter, command) for parameter in _shown(command)))
+        if words in OWN_EXIT_CODES:
+            parts.append(paragraph(f"Exit code {OWN_EXIT_CODES[words]}"))
+    return document("Commands", "caas_worker/cli", *parts, _exit_codes())
+
+
+def _shown(command: Any) -> list[Any]:
+    own = (parameter for parameter in command.params if parameter.name not in ("install_completion", "show_completion"))
+    return [parameter for parameter in own if not parameter.hidden]
+
+
+def _parameter(parameter: Any, command: Any) -> str:
+    kind, several = _kind(command.callback, parameter.name)
+    text = parameter.help or ""
+    default = parameter.default
+    if found := _DEFAULT_IN_HELP.search(text):
+        default, text = found["default"], _DEFAULT_IN_HELP.sub("", text)
+    names = [*parameter.opts, *parameter.secondary_opts]
+    argument = not names[0].startswith("-")
+    shown = " ".join(
+        [code(parameter.name.upper() if argument else ", ".join(names))] + ([kind] if kind != "flag" else [])
+    )
+    facts = [_range(parameter)]
+    if argument:
+        facts.append("one or more" if several else "required" if parameter.required else "optional")
+    elif kind != "flag" and default is not None:
+        facts.append(f"default {default}")
+    facts_text = ", ".join(fact for fact in facts if fact)
+    return f"{shown}{f' ({facts_text})' if facts_text else ''}{f': {text}' if text else ''}"
+
+
+def _kind(callback: Any, name: str) -> tuple[str, bool]:
+    """What a parameter takes, by the annotation of the function behind the command, and whether it takes several."""
+    annotation = inspect.get_annotations(callback, eval_str=True)[name]
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if isinstance(annotation, types.UnionType):
+        annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
+    several = typing.get_origin(annotation) is list
+    if several:
+        annotation = typing.get_args(annotation)[0]
+    return ("flag" if annotation is bool else TYPES[annotation]), several
+
+
+def _range(parameter: Any) -> str:
+    low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
+    if low is not None and high is not None:
+        return f"{low:,} to {high:,}"
+    if low is not None:
+        return f"at least {low:,}"
+    return f"at most {high:,}" if high is not None else ""
+
+
+def _exit_codes() -> str:
+    meanings: dict[int, list[str]] = {}
+    for error, number in EXIT_CODES.items():
+        meanings.setdefault(number, []).append(code(error.__name__))
+    lines = ["`0`: done."]
+    for number, names in sorted(meanings.items()):
+        note = {
+            1: ", or what the command itself says above.",
+            2: ", or a word of the command line that is no command, option or value.",
+        }.get(number, ".")
+        lines.append(f"`{number}`: {', '.join(names)}{note}")
+    lines.append("`130`, `143`: ended at once by a second Ctrl-C or SIGTERM; the first one ends in order.")
+    return (
+        "## Exit codes\n\n"
+        + paragraph("An error is one message on standard error, after `caas-worker:`. See [errors](errors.md).")
+        + "\n\n"
+        + bullets(lines)
+    )

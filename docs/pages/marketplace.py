@@ -1,0 +1,51 @@
+"""docs/reference/marketplace.md: what the product needs of the application's database."""
+
+from importlib.resources import files
+
+from caas_worker.application import COLUMNS, INDEXES
+from docs.pages import ddl
+from docs.pages.text import bullets, code, document, paragraph
+
+
+def page() -> str:
+    sample = ddl.tables(files("caas_worker.marketplace").joinpath("schema.sql").read_text(encoding="utf-8"))
+    return document(
+        "The marketplace's tables",
+        "caas_worker/application.py and caas_worker/marketplace/schema.sql",
+        paragraph(
+            "These tables are the application's. The product watches and reads them and never creates or alters them; "
+            "the one column it writes is `profiles.caas_score`, where that exists and `CAAS_FOLLOW_PROFILES` is not "
+            "false. `caas-worker migrate up` refuses a database that lacks a table or column below, and "
+            "`caas-worker verify` names it. Further columns and tables do no harm."
+        ),
+        paragraph(
+            "The types are those of the sample marketplace that the demo and the tests use. Names are checked, types "
+            "are not: another type can make the functions that read the column fail (a `varchar` where `text` is "
+            "named does), so alter the column or wrap it in a view's place only after a trial with "
+            "`caas-worker drain`."
+        ),
+        "## Tables and columns",
+        *(_table(table, columns, sample[table]) for table, columns in COLUMNS.items()),
+        "## Indexes",
+        paragraph(
+            "Statistics follow these indexes. Without one they read the whole table for every batch; "
+            "`caas-worker verify` gives a hint and the statement that makes it."
+        ),
+        bullets(f"{code(table)} ({column})" for table, column in INDEXES),
+        paragraph(
+            "`role_details` is found by its primary key, which has to begin with `profile_id`; `profiles`, `listings` "
+            "and `bookings` by their `id`."
+        ),
+    )
+
+
+def _table(table: str, columns: tuple[str, ...], sample: ddl.Table) -> str:
+    kinds = {name: kind.split(" not null")[0].split(" primary key")[0] for name, kind in sample.columns.items()}
+    lines = [f"{code(name)} {_type(kinds[name])}" for name in columns]
+    return f"### {code(table)}\n\n{bullets(lines)}"
+
+
+def _type(kind: str) -> str:
+    for word in (" references", " constraint", " default"):
+        kind = kind.split(word)[0]
+    return kind.removeprefix("public.")
