@@ -23,8 +23,8 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/squawk migrations/0*.sql
-	$(BIN)/sqlfluff lint migrations triggers caas_worker
+	$(BIN)/squawk --quiet $(filter-out %.rollback.sql,$(wildcard migrations/0*.sql))
+	$(BIN)/sqlfluff lint --quiet migrations triggers caas_worker/sql
 	$(BIN)/python -m docs.generate --check
 	$(BIN)/python -m pytest tests/unit tests/docs
 

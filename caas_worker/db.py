@@ -6,10 +6,11 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled
+from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled, SettingsError
 
 # Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions,
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
@@ -86,5 +87,16 @@ class Database:
 
 
 def connect(conninfo: str, **options: Any) -> Connection[TupleRow]:
-    """One connection outside any pool, in autocommit."""
+    """One connection outside any pool, in autocommit.
+
+    Raises:
+        SettingsError: that is no connection string. The message does not repeat it: it may hold a password.
+    """
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        raise SettingsError(
+            "CAAS_DATABASE_URL is no connection string. Examples: postgresql://user@host/database, "
+            "or: host=/var/run/postgresql dbname=database"
+        ) from None
     return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, connect_timeout=10, **options)

@@ -38,7 +38,8 @@ comment on column caas_changes.profile_id is 'The profile itself; for a mark of 
 comment on column caas_changes.listing_id is 'A listing whose owner, as of the fold, is meant.';
 comment on column caas_changes.booking_id is 'A booking whose listing''s owner, as of the fold, is meant.';
 comment on column caas_changes.deleted is 'The profile''s own row was deleted.';
-comment on column caas_changes.everyone is 'Every profile and every cached score is meant; fold expands it piece by piece.';
+comment on column caas_changes.everyone is
+    'Every profile and every cached score is meant; fold expands it piece by piece.';
 
 create table caas_recalculation_queue (
     profile_id uuid not null,
@@ -83,15 +84,19 @@ where token is not null;
 comment on table caas_recalculation_queue is
     'Entries: one per profile to be scored. Ready, waiting (due_at set) or leased (token set); each has its own index.';
 comment on column caas_recalculation_queue.profile_id is 'Whose score is to be computed.';
-comment on column caas_recalculation_queue.generation is 'Renewed by every fold into the entry; compared for equality only.';
-comment on column caas_recalculation_queue.priority is 'The lowest number of its marks: 0 manual, 10 live, 50 time, 90 backfill.';
-comment on column caas_recalculation_queue.place is 'Place within the priority: a fresh number each time the entry becomes ready.';
+comment on column caas_recalculation_queue.generation is
+    'Renewed by every fold into the entry; compared for equality only.';
+comment on column caas_recalculation_queue.priority is
+    'The lowest number of its marks: 0 manual, 10 live, 50 time, 90 backfill.';
+comment on column caas_recalculation_queue.place is
+    'Place within the priority: a fresh number each time the entry becomes ready.';
 comment on column caas_recalculation_queue.reasons is 'What changed, each reason once, at most 16.';
 comment on column caas_recalculation_queue.first_changed_at is 'The earliest change waiting in this entry.';
 comment on column caas_recalculation_queue.last_changed_at is 'The newest change waiting in this entry.';
 comment on column caas_recalculation_queue.deleted is 'A delete of the profile is among the changes.';
 comment on column caas_recalculation_queue.attempts is 'Failed attempts since the last success.';
-comment on column caas_recalculation_queue.losses is 'Leases lost since the last success; from 2 on the entry is claimed alone.';
+comment on column caas_recalculation_queue.losses is
+    'Leases lost since the last success; from 2 on the entry is claimed alone.';
 comment on column caas_recalculation_queue.due_at is 'When a waiting entry may be tried again; null: now.';
 comment on column caas_recalculation_queue.error is 'Code of the last failure.';
 comment on column caas_recalculation_queue.token is 'The claim that holds the entry; null: nobody.';
@@ -152,7 +157,8 @@ create index caas_scores_that_fall_due on caas_scores (next_due_at) where next_d
 
 comment on table caas_scores is 'The score cache: one row per profile, read by primary key.';
 comment on column caas_scores.profile_id is 'Whose score this is.';
-comment on column caas_scores.role_type is 'The role that was scored: TUTOR, CLIENT, AGENT; null without a supported role.';
+comment on column caas_scores.role_type is
+    'The role that was scored: TUTOR, CLIENT, AGENT; null without a supported role.';
 comment on column caas_scores.total_score is 'The score, 0 to 100, higher is better.';
 comment on column caas_scores.score_breakdown is 'Points per bucket, not rounded, and flags such as provisional.';
 comment on column caas_scores.score_inputs is 'The statistics and profile facts that the points came from.';

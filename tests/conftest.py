@@ -64,7 +64,7 @@ def _container() -> Any:
     if not shutil.which("docker") or os.environ.get("CAAS_TEST_POSTGRES_BIN"):
         return None
     import docker
-    from testcontainers.postgres import PostgresContainer
+    from testcontainers.community.postgres import PostgresContainer
 
     try:
         docker.from_env(timeout=5).ping()

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from psycopg import Connection, sql
+from psycopg.conninfo import make_conninfo
 
+from caas_worker.db import Database
 from caas_worker.marketplace.schema import TABLES
 
 Rows = Connection[Any]
@@ -111,6 +113,11 @@ def plain_role(app: Rows, *, ours: bool = False) -> Iterator[str]:
         yield name
     finally:
         app.execute(sql.SQL("reset role; drop owned by {}; drop role {}").format(role, role))
+
+
+def worker_as(url: str, role: str) -> Database:
+    """The pool of a worker that connects as this role."""
+    return Database(make_conninfo(url, options=f"-c role={role}"))
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
--- listings: the owner, old and new, when it moves or goes; the bookings that go with it mark their clients (scoring 1.5).
+-- listings: the owner, old and new, when it moves or goes; the bookings that go with it mark their
+-- clients (scoring 1.5).
 select caas_watch(
     'listings',
     identity => '{id}',

@@ -53,7 +53,8 @@ def recalculate(
         failed = _finish(db, line, dict(asked), wait) if wait else {}
         scores = [_read(db, profile_id) for profile_id in dict.fromkeys(profile_ids)] if wait else []
     if json:
-        print_json({"generations": asked, "scores": scores, "failed": failed} if wait else {"generations": asked})
+        generations = {str(profile_id): generation for profile_id, generation in asked.items()}
+        print_json({"generations": generations, "scores": scores, "failed": failed})
     for score in scores if not json else ():
         if "error" in score:
             say(f"{score['profile_id']}: {score['error']}")
@@ -80,10 +81,18 @@ def _finish(db: Database, line: Line, asked: dict[UUID, int], wait: float) -> di
         asked = {
             profile_id: generation
             for profile_id, generation in asked.items()
-            if profile_id in pending and (score := read.read(db, profile_id) or {}).get("generation") != generation
+            if profile_id in pending and not _is_published(db, profile_id, generation)
         }
         if failed or time.monotonic() >= deadline:
             return {str(key): failed.get(key) or "still in the queue" for key in asked}
         if worked is None and asked:
             time.sleep(LOOK_SECONDS)
     return {}
+
+
+def _is_published(db: Database, profile_id: UUID, generation: int) -> bool:
+    try:
+        score = read.read(db, profile_id)
+    except ProfileNotFound:
+        return False
+    return score is not None and score["generation"] == generation

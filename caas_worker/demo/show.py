@@ -144,7 +144,7 @@ class Show:
         found = {profile_id: rest for profile_id, *rest in rows}
         for moved in waiting:
             key = moved.event.profile_id
-            if key in found and found[key][1] >= moved.event.at:
+            if key is not None and key in found and found[key][1] >= moved.event.at:
                 total, _, now = found[key]
                 moved.after, moved.seconds = total, (now - moved.event.at).total_seconds()
                 self._totals[key] = total

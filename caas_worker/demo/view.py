@@ -9,8 +9,8 @@ from caas_worker.demo.show import Figures, Moved, Show
 
 
 def milliseconds(seconds: float | None) -> str:
-    """`87 ms`, or a dash."""
-    return "–" if seconds is None else f"{seconds * 1000:,.0f} ms"
+    """`87 ms`, or a dash for nothing yet."""
+    return "-" if seconds is None else f"{seconds * 1000:,.0f} ms"
 
 
 def screen(show: Show, figures: Figures) -> RenderableType:
@@ -60,7 +60,7 @@ def _number(name: str, value: str) -> Text:
 
 
 def _score(moved: Moved) -> Text:
-    before = "–" if moved.before is None else str(moved.before)
+    before = "-" if moved.before is None else str(moved.before)
     if moved.after is None:
         return Text(f"{before} …", style="dim")
     change = moved.after - (moved.before or 0)

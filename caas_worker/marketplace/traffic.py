@@ -24,11 +24,14 @@ PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Event:
-    """One transaction that happened, in a sentence, and a profile whose score it may move (none if rolled back)."""
+    """One transaction that happened, in a sentence, and a profile whose score it may move (none if rolled back).
+
+    `at` is just before it began: every change that it wrote is newer.
+    """
 
     at: datetime
     text: str
-    profile_id: UUID
+    profile_id: UUID | None
     kind: str
 
 
@@ -128,7 +131,7 @@ class Traffic:
     def _perform(self, kind: str) -> Event:
         try:
             conn, cast = self._connect()
-            started = time.perf_counter()
+            begun_at, started = datetime.now(UTC), time.perf_counter()
             with conn.transaction(force_rollback=KINDS[kind].rolled_back), conn.cursor() as cursor:
                 text, profile_id = KINDS[kind].act(Scene(cursor, cast, self._dice))
             self.latencies.append(time.perf_counter() - started)
@@ -136,7 +139,7 @@ class Traffic:
             self.errors += 1
             self.last_error = str(error)
             raise
-        event = Event(datetime.now(UTC), text, profile_id, kind)
+        event = Event(begun_at, text, None if KINDS[kind].rolled_back else profile_id, kind)
         self.events.append(event)
         self.counts[kind] += 1
         self.transactions += 1

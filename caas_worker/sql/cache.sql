@@ -9,7 +9,7 @@ from caas_cache(
     %(scores)s::jsonb,
     %(missing)s::uuid[],
     %(follow)s::boolean
-)
+);
 
 -- fail: postpone or set aside what failed
 select
@@ -21,4 +21,4 @@ from caas_fail(
     %(failures)s::jsonb,
     %(max_attempts)s::integer,
     make_interval(secs => %(backoff_seconds)s::double precision)
-)
+);

@@ -8,20 +8,20 @@ where c.relnamespace = 'public'::regnamespace
     and c.relname = any(%(tables)s::text[])
     and c.relkind in ('r', 'p')
     and a.attnum > 0
-    and not a.attisdropped
+    and not a.attisdropped;
 
 -- functions: ours that exist
 select p.proname
 from pg_proc as p
 where p.pronamespace = 'public'::regnamespace
-    and (p.proname like 'caas\_%%' or p.proname like 'get\_%%\_stats')
+    and (p.proname like 'caas\_%%' or p.proname like 'get\_%%\_stats');
 
 -- guards: watched tables that have a guard view
 select substr(c.relname, length('caas_guard_') + 1)
 from pg_class as c
 where c.relnamespace = 'public'::regnamespace
     and c.relname like 'caas\_guard\_%%'
-    and c.relkind = 'v'
+    and c.relkind = 'v';
 
 -- relations: a watched table, its partitions and children, and how many of our triggers each has, and enabled
 with recursive tree as (
@@ -40,5 +40,4 @@ from tree as t
 left join pg_trigger as g on g.tgrelid = t.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
 where t.relation is not null
 group by t.relation
-order by t.relation
-
+order by t.relation;

@@ -14,14 +14,14 @@ from caas_claim(
     %(token)s::uuid,
     make_interval(secs => %(lease_seconds)s::double precision),
     %(floors)s::bigint[]
-)
+);
 
 -- wake: make paused and lapsed entries ready again
 select
     promoted,
     lost,
     dead
-from caas_wake(%(max_entries)s::integer, %(max_attempts)s::integer)
+from caas_wake(%(max_entries)s::integer, %(max_attempts)s::integer);
 
 -- release: give a batch back unworked
-select caas_release(%(token)s::uuid, %(profile_ids)s::uuid[])
+select caas_release(%(token)s::uuid, %(profile_ids)s::uuid[]);

@@ -3,7 +3,7 @@ select
     marks,
     entries,
     last_id
-from caas_fold(%(max_marks)s::integer, %(from_id)s::bigint)
+from caas_fold(%(max_marks)s::integer, %(from_id)s::bigint);
 
 -- expand: turn the next profiles of a mark of everyone into marks of their own
-select caas_expand(%(max_profiles)s::integer)
+select caas_expand(%(max_profiles)s::integer);

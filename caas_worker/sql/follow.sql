@@ -5,13 +5,13 @@ select exists(
     where attrelid = to_regclass('public.profiles')
         and attname = 'caas_score'
         and not attisdropped
-)
+);
 
 -- brief: never wait for the application's locks, not even in its own triggers
-set local lock_timeout = 100
+set local lock_timeout = 100;
 
 -- follow: copy totals to profiles.caas_score
 select
     followed,
     skipped
-from caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer)
+from caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer);

@@ -1,5 +1,5 @@
 -- lock: one migration at a time, whichever host it comes from
-select pg_try_advisory_lock(hashtext('caas_worker.migrate'), 0)
+select pg_try_advisory_lock(hashtext('caas_worker.migrate'), 0);
 
 -- ledger: the record of what is installed
 create table if not exists caas_migrations (
@@ -7,22 +7,22 @@ create table if not exists caas_migrations (
     sha256 text not null,
     applied_at timestamptz not null default clock_timestamp(),
     constraint caas_migrations_are_named primary key (name)
-)
+);
 
 -- describe_ledger: its comment
-comment on table caas_migrations is 'Installed files of caas_worker and their hashes.'
+comment on table caas_migrations is 'Installed files of caas_worker and their hashes.';
 
 -- drop_ledger: nothing of ours is left
-drop table if exists caas_migrations
+drop table if exists caas_migrations;
 
 -- has_ledger: whether anything was ever installed
-select to_regclass('public.caas_migrations') is not null
+select to_regclass('public.caas_migrations') is not null;
 
 -- installed: names and hashes
 select
     name,
     sha256
-from caas_migrations
+from caas_migrations;
 
 -- record: a file is installed
 insert into caas_migrations (name, sha256)
@@ -30,11 +30,11 @@ values (%(name)s, %(sha256)s)
 on conflict (name) do update
     set
         sha256 = excluded.sha256,
-        applied_at = clock_timestamp()
+        applied_at = clock_timestamp();
 
 -- forget: a file is no longer installed
 delete from caas_migrations
-where name = %(name)s
+where name = %(name)s;
 
 -- holders: who holds a lock on a table
 select
@@ -48,13 +48,13 @@ where l.relation = to_regclass(%(relation)s::text)
     and l.granted
     and a.pid <> pg_backend_pid()
 order by a.xact_start
-limit 3
+limit 3;
 
 -- attach: create the triggers of one relation
-select caas_attach(%(watched)s::text, %(relation)s::text::regclass)
+select caas_attach(%(watched)s::text, %(relation)s::text::regclass);
 
 -- everyone: mark everyone with one row
-select caas_enqueue_everyone(%(reason)s::text)
+select caas_enqueue_everyone(%(reason)s::text);
 
 -- revoke: nobody but the owner may call our functions until they are granted
 do $$
@@ -71,4 +71,4 @@ do $$
             execute format('revoke all on function %s from public', routine);
         end loop;
     end;
-$$
+$$;

@@ -7,7 +7,7 @@ select
     + (
         select count(*)
         from caas_changes
-    )
+    );
 
 -- status: the queue at a glance
 select
@@ -39,7 +39,7 @@ select
         select count(*)
         from caas_scores
     ) as scores
-from caas_recalculation_queue
+from caas_recalculation_queue;
 
 -- profile: where one profile stands
 select
@@ -64,23 +64,23 @@ select
     d.first_changed_at,
     null
 from caas_dead_entries as d
-where d.profile_id = %(profile_id)s
+where d.profile_id = %(profile_id)s;
 
 -- recalculate: mark and fold at once
 select
     profile_id,
     generation
-from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer)
+from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer);
 
 -- everyone: mark everyone with one row
-select caas_enqueue_everyone(%(reason)s::text)
+select caas_enqueue_everyone(%(reason)s::text);
 
 -- expanding: whether a mark of everyone is not yet expanded
 select exists(
     select
     from caas_changes
     where everyone
-)
+);
 
 -- estimate_everyone: how many profiles there are, exactly where they are few
 select
@@ -92,7 +92,7 @@ select
         )
     end
 from pg_class as c
-where c.oid = 'profiles'::regclass
+where c.oid = 'profiles'::regclass;
 
 -- pending: what of a list is still in the queue
 select
@@ -100,4 +100,4 @@ select
     generation,
     error
 from caas_recalculation_queue
-where profile_id = any(%(profile_ids)s::uuid[])
+where profile_id = any(%(profile_ids)s::uuid[]);

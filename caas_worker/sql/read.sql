@@ -13,11 +13,11 @@ select
     next_due_at,
     generation
 from caas_scores
-where profile_id = %(profile_id)s
+where profile_id = %(profile_id)s;
 
 -- profile_exists: whether there is such a profile
 select exists(
     select
     from profiles
     where id = %(profile_id)s
-)
+);

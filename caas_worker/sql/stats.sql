@@ -1,5 +1,5 @@
 -- now: the one time that statistics and strategies of a batch share
-select now()
+select now();
 
 -- facts: what the profiles themselves say
 select
@@ -14,4 +14,4 @@ select
     avatar_url,
     business_verified,
     role_details
-from caas_profile_facts(%(profile_ids)s::uuid[])
+from caas_profile_facts(%(profile_ids)s::uuid[]);

@@ -4,17 +4,17 @@ values (%(worker_id)s, %(host)s, %(pid)s, %(version)s, %(profiles)s)
 on conflict (worker_id) do update
     set
         beat_at = clock_timestamp(),
-        profiles = excluded.profiles
+        profiles = excluded.profiles;
 
 -- leave: this worker leaves in order
 delete from caas_workers
-where worker_id = %(worker_id)s
+where worker_id = %(worker_id)s;
 
 -- forget: workers that have been silent for long left without a word
 delete from caas_workers
-where beat_at < clock_timestamp() - interval '1 hour'
+where beat_at < clock_timestamp() - interval '1 hour';
 
 -- beating: seconds since a worker of this host last said that it lives
 select extract(epoch from clock_timestamp() - max(beat_at))::double precision
 from caas_workers
-where host = %(host)s
+where host = %(host)s;

@@ -51,7 +51,8 @@ def _table(table: ddl.Table) -> str:
 
 
 def _plain(kind: str) -> str:
-    return prose(kind.replace(" not null", "") if " not null" in kind else f"{kind}, may be null")
+    required = " not null" in kind or " as identity" in kind
+    return prose(kind.replace(" not null", "") if required else f"{kind}, may be null")
 
 
 def _index(rule: str) -> str:

@@ -56,8 +56,8 @@ def statements(text: str) -> list[str]:
 
 
 def _apply(statement: str, found: dict[str, Table]) -> None:
-    flat = " ".join(statement.split())
-    if made := re.match(r"create table (?:if not exists )?(?:public\.)?(\w+) \((.*)\)(?: with \(.*?\))?$", flat):
+    flat = re.sub(r"\) with \([^()]*\)$", ")", " ".join(statement.split()))
+    if made := re.match(r"create table (?:if not exists )?(?:public\.)?(\w+) \((.*)\)$", flat):
         table = found[made[1]] = Table(made[1])
         for item in split(made[2]):
             _item(item, table)

@@ -20,9 +20,8 @@ def page() -> str:
         ),
         paragraph(
             "The types are those of the sample marketplace that the demo and the tests use. Names are checked, types "
-            "are not: another type can make the functions that read the column fail (a `varchar` where `text` is "
-            "named does), so alter the column or wrap it in a view's place only after a trial with "
-            "`caas-worker drain`."
+            "are not: where yours differ (an enum or a `varchar` where `text` is named), try a copy first; "
+            "`caas-worker drain` fails at once when a function cannot read a column."
         ),
         "## Tables and columns",
         *(_table(table, columns, sample[table]) for table, columns in COLUMNS.items()),

@@ -10,7 +10,7 @@ WIDTH = 120
 def document(title: str, source: str, *parts: str) -> str:
     """A page: title, where it comes from, parts with a blank line between them."""
     note = f"<!-- Generated from {source} by `python -m docs.generate`; change the source, not this page. -->"
-    return "\n\n".join([f"# {title}", note, *(part for part in parts if part)]) + "\n"
+    return "\n\n".join([f"# {title}", paragraph(note), *(part for part in parts if part)]) + "\n"
 
 
 def paragraph(text: str, indent: str = "") -> str:

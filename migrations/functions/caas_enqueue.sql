@@ -35,4 +35,4 @@ end;
 $function$;
 
 comment on function caas_enqueue(uuid[], text, integer) is
-    'Marks the profiles, each once, for recomputation; returns how many. Priority: 0 manual, 10 live, 50 time, 90 backfill.';
+    'Marks the profiles, each once, and returns how many. Priority: 0 manual, 10 live, 50 time, 90 backfill.';

@@ -16,4 +16,4 @@ as $function$
     from caas_network_stats(array[user_id]) as s;
 $function$;
 
-comment on function get_network_stats(uuid) is 'Network statistics of one profile (one row, also of an unknown id).';
+comment on function get_network_stats(uuid) is 'Network statistics of one profile; one row, also for an unknown id.';

@@ -20,4 +20,5 @@ as $function$
     from caas_performance_stats(array[user_id]) as s;
 $function$;
 
-comment on function get_performance_stats(uuid) is 'Performance statistics of one profile (one row, also of an unknown id).';
+comment on function get_performance_stats(uuid) is
+    'Performance statistics of one profile; one row, also for an unknown id.';

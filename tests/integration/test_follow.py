@@ -13,7 +13,7 @@ from caas_worker.model import Claim, Scored
 from caas_worker.pipeline import Line
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import Pause, meanwhile, one, plain_role, until, waiting
+from tests.interleaving import Pause, meanwhile, one, plain_role, until, waiting, worker_as
 from tests.people import add, add_booking, add_client, add_listing, add_review, add_tutor, total
 
 Rows = Connection[Any]
@@ -239,7 +239,7 @@ def test_row_level_security_makes_following_fail_aloud_and_the_line_goes_on(
     tutor = add_tutor(app)
     app.execute("insert into caas_score_follow values (%s)", (tutor,))
     app.execute("alter table profiles enable row level security")
-    with plain_role(app, ours=True) as role, Database(f"{url} options='-c role={role}'") as db:
+    with plain_role(app, ours=True) as role, worker_as(url, role) as db:
         assert follow.follow(db, None) == 0
     assert "row-level security" in caplog.text
     assert listed(app) == [tutor]

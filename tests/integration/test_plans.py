@@ -95,8 +95,7 @@ def marketplace_of(databases: Databases, template: str) -> Iterator[Callable[[in
         connection = psycopg.connect(conninfo, autocommit=True)
         made.append((conninfo, connection))
         connection.execute("set session_replication_role = replica")
-        with connection.cursor(), psycopg.ClientCursor(connection) as cursor:
-            cursor.execute(PEOPLE, {"tutors": tutors, "sessions": SESSIONS_PER_TUTOR})
+        psycopg.ClientCursor(connection).execute(PEOPLE, {"tutors": tutors, "sessions": SESSIONS_PER_TUTOR})
         return Marketplace(connection, tutors)
 
     yield make
@@ -137,20 +136,21 @@ def test_a_batch_touches_as_much_in_a_large_marketplace_as_in_a_small_one(
 ) -> None:
     little, much = small.cost(function), large.cost(function)
     assert little.rows == much.rows == BATCH
-    assert much.buffers <= 2 * little.buffers
+    # an index of a table this much larger has a level more: at most one further buffer a look-up
+    assert much.buffers <= 2 * little.buffers + BATCH
 
 
 @every_function
-def test_so_it_does_before_the_tables_were_analyzed(
+def test_it_touches_no_more_while_the_tables_are_not_yet_analyzed(
     function: str, small: Marketplace, unanalyzed: tuple[Marketplace, dict[str, Cost]]
 ) -> None:
     _, costs = unanalyzed
     assert costs[function].rows == BATCH
-    assert costs[function].buffers <= 2 * small.cost(function).buffers
+    assert costs[function].buffers <= 2 * small.cost(function).buffers + BATCH
 
 
 @every_function
-def test_so_it_does_in_a_session_that_called_it_often(function: str, large: Marketplace) -> None:
+def test_it_touches_no_more_in_a_session_that_called_it_often(function: str, large: Marketplace) -> None:
     assert large.cost(function, calls=12).buffers == large.cost(function).buffers
 
 

@@ -1,0 +1,167 @@
+"""What an engineer, a cron job and an operator do with the installed product."""
+
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from caas_worker import __version__
+from tests.acceptance.conftest import Product
+from tests.people import Rows, add_client, add_review, add_tutor, total
+
+
+def test_the_wheel_brings_its_own_sql(product: Product) -> None:
+    assert product.call("--version").strip() == f"caas-worker {__version__}"
+    files = product.read("migrate", "status", "--json")
+    assert {file["state"] for file in files} == {"installed"}
+    assert any(file["name"] == "migrations/0001_line.sql" for file in files)
+    assert any(file["name"] == "triggers/bookings.sql" for file in files)
+
+
+def test_a_database_that_is_in_order_passes_verify(product: Product) -> None:
+    out = product.call("verify")
+    assert "✗" not in out
+    assert "everything is in place" in out
+
+
+def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> None:
+    app.execute("drop trigger caas_mark_update on bookings")
+    app.execute("alter table listings disable trigger caas_mark_delete")
+    app.execute("drop view caas_guard_profiles cascade")
+    app.execute("drop index caas_scores_that_fall_due")
+    app.execute("drop index bookings_of_a_listing")
+    app.execute("alter table profiles drop column bio cascade")
+    faults = {
+        f"{check['area']}: {check['subject']}": check["todo"]
+        for check in _checks(product)
+        if not check["ok"] and not check["hint"]
+    }
+    assert faults.keys() == {
+        "application: profiles.bio",
+        "index: caas_scores_that_fall_due",
+        "trigger: bookings",
+        "trigger: listings",
+        "guard: caas_guard_profiles",
+    }
+    assert "caas-worker migrate up" in faults["trigger: bookings"]
+    assert "caas-worker triggers enable" in faults["trigger: listings"]
+    hints = [check["todo"] for check in _checks(product) if check["hint"] and not check["ok"]]
+    assert hints == ["statistics read the whole table; run: create index concurrently on bookings (listing_id)"]
+
+
+def _checks(product: Product) -> list[dict[str, object]]:
+    checks: list[dict[str, object]] = product.read("verify", "--json", code=1)
+    return checks
+
+
+def test_cron_gets_one_json_summary(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app)
+    summary = product.read("drain")
+    assert summary["processed"] == 1
+    assert summary["remaining"] == 0
+    assert total(app, tutor) == 32
+
+
+def test_cron_is_not_told_of_a_failure_for_a_profile_that_never_was(product: Product, app: Rows) -> None:
+    app.execute("select caas_enqueue(array[%s], 'typing error')", (uuid4(),))
+    summary = product.read("drain")
+    assert (summary["failed"], summary["error_types"]) == (1, {"PROFILE_NOT_FOUND": 1})
+
+
+def test_a_score_is_read_and_recomputed_by_hand(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app)
+    product.call("score", "get", str(tutor), code=1)
+    assert "recalculate" in product.said
+    answer = product.read("score", "recalculate", str(tutor), "--json")
+    assert [score["total_score"] for score in answer["scores"]] == [32]
+    assert product.read("score", "get", str(tutor), "--json")["total_score"] == 32
+    assert "performance" in product.call("score", "get", str(tutor))
+
+
+def test_a_recalculation_names_the_profiles_that_do_not_exist(product: Product, app: Rows) -> None:
+    tutor, nobody = add_tutor(app), uuid4()
+    product.call("score", "recalculate", str(tutor), str(nobody), code=1)
+    assert f"There is no profile {nobody}" in product.said
+    assert total(app, tutor) == 32
+
+
+def test_where_one_profile_stands(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app)
+    app.execute("select caas_fold(100)")
+    assert product.read("queue", "status", "--profile", str(tutor), "--json")["state"] == "ready"
+    assert product.read("queue", "status", "--json")["ready"] == 1
+    product.call("drain")
+    assert product.read("queue", "status", "--profile", str(tutor), "--json")["state"] == "nothing to do"
+
+
+def test_a_backfill_marks_everyone_and_says_how_many(product: Product, app: Rows) -> None:
+    for _ in range(5):
+        add_tutor(app)
+    product.call("drain")
+    assert product.read("backfill", "--json")["marked"] == 5
+    assert product.read("drain")["processed"] == 5
+
+
+def test_the_kill_switch_and_back(product: Product, app: Rows) -> None:
+    tutor, client = add_tutor(app), add_client(app)
+    product.call("drain")
+    product.call("triggers", "disable")
+    add_review(app, client, tutor, 5)
+    assert product.read("drain")["processed"] == 0
+    product.call("triggers", "enable")
+    assert product.read("drain")["processed"] == 2
+
+
+def test_uninstall_leaves_the_application_as_it_was(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app)
+    product.call("uninstall", code=1)
+    product.call("uninstall", "--yes")
+    add_review(app, add_client(app), tutor, 5)
+    left = app.execute("select count(*) from pg_class where relname like 'caas\\_%'").fetchone()
+    assert left == (0,)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "sentence"),
+    [
+        (["score", "get", "not-a-uuid"], {}, 2, "valid UUID"),
+        (["drain", "--max-batches", "0"], {}, 2, "greater than or equal"),
+        (["drain"], {"CAAS_BATCH_SIZE": "many"}, 2, "CAAS_BATCH_SIZE"),
+        (["drain"], {"CAAS_BATCHSIZE": "5"}, 2, "Did you mean CAAS_BATCH_SIZE?"),
+        (["drain"], {"CAAS_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, 3, "does not answer"),
+        (["drain"], {"CAAS_DATABASE_URL": "pass=w0rd no such thing"}, 2, "no connection string"),
+        (["nonsense"], {}, 2, "No such command"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_an_exit_code(
+    product: Product, arguments: list[str], environment: dict[str, str], code: int, sentence: str
+) -> None:
+    product.call(*arguments, code=code, **environment)
+    assert sentence in product.said
+
+
+def test_a_database_without_our_tables_is_named(bare: Product, database_url: str) -> None:
+    bare.environment["CAAS_DATABASE_URL"] = database_url
+    bare.call("drain", code=4)
+    assert "caas-worker migrate up" in bare.said
+    bare.call("migrate", "up", code=5)
+    assert "lacks what the rules read" in bare.said
+    bare.call("verify", code=1)
+
+
+def test_settings_hide_the_secrets(product: Product) -> None:
+    out = product.call("settings", "--json", CAAS_DATABASE_URL="postgresql://me:s3cret@db/x")
+    assert "s3cret" not in out
+    assert "CAAS_LEASE_SECONDS" in out
+
+
+def test_nothing_waits_behind_a_migration_that_cannot_have_its_lock(product: Product, url: str, app: Rows) -> None:
+    app.execute("drop trigger caas_mark_insert on profiles")
+    with psycopg.connect(url) as busy:
+        busy.execute("lock table profiles in row exclusive mode")
+        migration = product.start("migrate", "up")
+        for _ in range(20):
+            app.execute("update profiles set bio = bio")
+        assert migration.poll() is None
+        busy.rollback()
+    assert migration.wait(30) == 0
