@@ -68,7 +68,7 @@ def publish(
         How each of those ended. A profile that is missing here was lost to another worker.
     """
     queries = statements("cache")
-    with db.transaction() as connection:
+    with db.transaction(lazily=True) as connection:
         endings = connection.execute(
             queries["cache"],
             {

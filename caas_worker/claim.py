@@ -46,7 +46,7 @@ class Claimant:
         begun = time.monotonic()
         token = uuid4()
         floors = [0 if whole else self._floors[priority].value for priority in PRIORITIES]
-        with self._db.transaction() as connection:
+        with self._db.transaction(lazily=True) as connection:
             rows = connection.execute(
                 self._sql["claim"],
                 {"batch_size": size, "token": token, "lease_seconds": self._lease_seconds, "floors": floors},
@@ -65,7 +65,7 @@ class Claimant:
         if not (now or self._wake.due()):
             return Woken()
         begun = time.monotonic()
-        with self._db.transaction() as connection:
+        with self._db.transaction(lazily=True) as connection:
             row = connection.execute(
                 self._sql["wake"], {"max_entries": 1_000, "max_attempts": self._max_attempts}
             ).fetchone()
@@ -80,7 +80,7 @@ class Claimant:
     def release(self) -> None:
         """Give back what an error kept from being published; no attempt is counted. Also done by the next claim."""
         if self._held:
-            with self._db.transaction() as connection:
+            with self._db.transaction(lazily=True) as connection:
                 connection.execute(
                     self._sql["release"], {"token": self._held.token, "profile_ids": self._held.profile_ids}
                 )

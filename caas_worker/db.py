@@ -44,6 +44,7 @@ class Database:
         self._begin = (
             f"begin isolation level read committed; set local statement_timeout = {round(statement_timeout * 1000)}"
         )
+        self._begin_lazily = f"{self._begin}; set local synchronous_commit = off"
         self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
             conninfo,
             min_size=1,
@@ -66,8 +67,13 @@ class Database:
         self._pool.close()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection[TupleRow]]:
+    def transaction(self, *, lazily: bool = False) -> Iterator[Connection[TupleRow]]:
         """One READ COMMITTED transaction.
+
+        Args:
+            lazily: do not wait for the disk. Right for the steps of the line: a crash undoes such a transaction as a
+                whole, the marks or entries that it took are there again, and the work is done again. The marks
+                themselves were made durable by the application's own commit.
 
         Raises:
             DatabaseUnavailable: the server is away; nothing is known of the transaction.
@@ -75,7 +81,7 @@ class Database:
         """
         try:
             with self._pool.connection() as connection:
-                connection.execute(self._begin)
+                connection.execute(self._begin_lazily if lazily else self._begin)
                 yield connection
                 connection.execute("commit")
         except psycopg.Error as error:

@@ -41,7 +41,7 @@ class Folder:
         """
         whole = whole or self._whole.due()
         begun = time.monotonic()
-        with self._db.transaction() as connection:
+        with self._db.transaction(lazily=True) as connection:
             row = connection.execute(
                 self._sql["fold"], {"max_marks": self._size, "from_id": 0 if whole else self._floor.value}
             ).fetchone()

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 def applies(db: Database) -> bool:
     """Whether this database has the column profiles.caas_score."""
-    with db.transaction() as connection:
+    with db.transaction(lazily=True) as connection:
         row = connection.execute(statements("follow")["has_column"]).fetchone()
     return bool(row and row[0])
 
@@ -31,7 +31,7 @@ def follow(db: Database, profile_ids: Sequence[UUID] | None) -> int:
     """
     queries = statements("follow")
     try:
-        with db.transaction() as connection:
+        with db.transaction(lazily=True) as connection:
             connection.execute(queries["brief"])
             row = connection.execute(
                 queries["follow"],

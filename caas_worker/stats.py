@@ -35,7 +35,7 @@ def gather(db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile],
     covers.
     """
     queries = statements("stats")
-    with db.transaction() as connection:
+    with db.transaction(lazily=True) as connection:
         row = connection.execute(queries["now"]).fetchone()
         assert row is not None
         now = row[0]

@@ -203,4 +203,6 @@ def test_two_drains_share_the_work_and_each_profile_is_published_once(app: Rows,
         for _ in range(40):
             another.fold()
             another.run_batch(3)
-    assert one(app, "select count(*) from published") == one(app, "select count(distinct profile_id) from published") == 60
+    assert (
+        one(app, "select count(*) from published") == one(app, "select count(distinct profile_id) from published") == 60
+    )

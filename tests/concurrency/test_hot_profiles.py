@@ -38,7 +38,9 @@ def write(application: Rows, tutors: list[UUID], chance: random.Random, end: flo
         review = add_review(application, client, chance.choice(tutors), chance.randint(1, 5))
         match chance.randrange(7):
             case 0:
-                application.execute("update listings set profile_id = %s where id = %s", (chance.choice(tutors), listing))
+                application.execute(
+                    "update listings set profile_id = %s where id = %s", (chance.choice(tutors), listing)
+                )
             case 1:
                 connect_people(application, client, chance.choice(tutors), "AGENT_REFERRAL")
             case 2:

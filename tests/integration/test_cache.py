@@ -108,9 +108,9 @@ def test_an_entry_marked_again_meanwhile_is_released_with_what_came_after_the_cl
     line.fold(whole=True)
     app.execute("select caas_enqueue(%s, 'later', 50)", ([tutor],))
     line.fold(whole=True)
-    marked_at, generation = app.execute(
-        "select later_changed_at, generation from caas_recalculation_queue"
-    ).fetchone() or ()
+    marked_at, generation = (
+        app.execute("select later_changed_at, generation from caas_recalculation_queue").fetchone() or ()
+    )
     line.publish(held, scored)
     assert one(app, "select generation from caas_scores") == held.entries[0].generation
     columns = "priority, reasons, first_changed_at, generation, attempts, token, later_reasons"
@@ -130,7 +130,9 @@ def test_the_row_keeps_the_generation_that_a_caller_waits_for_and_the_newest_cha
     generations = queue.recalculate(db, [tutor])
     asked_at = one(app, "select last_changed_at from caas_recalculation_queue where profile_id = %s", tutor)
     drain()
-    row = app.execute("select generation, source_changed_at, calculated_at from caas_scores where profile_id = %s", (tutor,))
+    row = app.execute(
+        "select generation, source_changed_at, calculated_at from caas_scores where profile_id = %s", (tutor,)
+    )
     generation, source_changed_at, calculated_at = row.fetchone() or ()
     assert generation == generations[tutor]
     assert newest < source_changed_at == asked_at < calculated_at

@@ -39,7 +39,9 @@ def claim(line: Line, size: int = 100) -> list[UUID]:
 
 def lose(app: Rows, line: Line) -> None:
     """All leases lapse and are taken away."""
-    app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s' where token is not null")
+    app.execute(
+        "update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s' where token is not null"
+    )
     line.claimant.wake(now=True)
 
 
@@ -77,7 +79,9 @@ def test_an_entry_that_somebody_locks_holds_no_other_up(app: Rows, connect: Conn
 def test_two_claimants_never_share_an_entry(app: Rows, connect: Connect, line: Line) -> None:
     profile_ids = queued(app, line, *[10] * 6)
     other = connect(autocommit=False)
-    theirs = {key for (key,) in other.execute("select profile_id from caas_claim(4, gen_random_uuid(), '1 min')").fetchall()}
+    theirs = {
+        key for (key,) in other.execute("select profile_id from caas_claim(4, gen_random_uuid(), '1 min')").fetchall()
+    }
     ours = {*claim(line)}
     other.commit()
     assert len(theirs) == 4
@@ -128,7 +132,9 @@ def test_only_losses_alone_count_toward_death(app: Rows, make_line: MakeLine) ->
     lose(app, line)
     assert entries(app, "losses, attempts") == [(3, 1), (3, 1)]
     [culprit], [innocent] = claim(line), claim(line)
-    app.execute("select caas_release(token, array[profile_id]) from caas_recalculation_queue where profile_id = %s", (innocent,))
+    app.execute(
+        "select caas_release(token, array[profile_id]) from caas_recalculation_queue where profile_id = %s", (innocent,)
+    )
     lose(app, line)
     assert entries(app, "profile_id, attempts") == [(innocent, 1)]
     dead = app.execute("select profile_id, error, attempts, reasons from caas_dead_entries").fetchall()
@@ -221,7 +227,9 @@ def test_a_suspect_does_not_make_the_claimant_step_over_the_others(
 def test_a_drain_leaves_backoff_and_others_leases_and_counts_them(app: Rows, line: Line, drain: Drain) -> None:
     tutors = [add_tutor(app) for _ in range(3)]
     line.fold(whole=True)
-    app.execute("update caas_recalculation_queue set due_at = now() + interval '1 h' where profile_id = %s", (tutors[0],))
+    app.execute(
+        "update caas_recalculation_queue set due_at = now() + interval '1 h' where profile_id = %s", (tutors[0],)
+    )
     app.execute(
         "update caas_recalculation_queue set token = gen_random_uuid(), lease_until = now() + interval '1 h' "
         "where profile_id = %s",

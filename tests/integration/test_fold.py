@@ -181,13 +181,18 @@ def test_a_mark_on_a_dead_profile_revives_it_with_no_attempts_counted(app: Rows,
 def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
     app: Rows, db: Database, make_line: MakeLine, size: int
 ) -> None:
-    profiles = {add_tutor(app) for _ in range(4)} | {add_tutor(app, id=UUID(int=0)), add_tutor(app, id=UUID(int=2**128 - 1))}
+    profiles = {add_tutor(app) for _ in range(4)} | {
+        add_tutor(app, id=UUID(int=0)),
+        add_tutor(app, id=UUID(int=2**128 - 1)),
+    }
     line = make_line(fold_size=size)
     while line.fold(whole=True):
         pass
     line.run_batch(100, whole=True)
     app.execute("alter table profiles disable trigger user")
-    gone = {key for (key,) in app.execute("delete from profiles where id < %s returning id", (max(profiles),)).fetchall()}
+    gone = {
+        key for (key,) in app.execute("delete from profiles where id < %s returning id", (max(profiles),)).fetchall()
+    }
     new = add_tutor(app)
     queue.mark_everyone(db, "rebuilt")
     changed_at = one(app, "select changed_at from caas_changes")
@@ -215,7 +220,9 @@ def test_a_change_is_not_held_up_by_a_mark_of_everyone(app: Rows, db: Database, 
     assert line.claimant.claim(1, whole=True).profile_ids == [urgent]
 
 
-def test_marks_of_everyone_that_have_not_begun_are_one(app: Rows, connect: Connect, db: Database, make_line: MakeLine) -> None:
+def test_marks_of_everyone_that_have_not_begun_are_one(
+    app: Rows, connect: Connect, db: Database, make_line: MakeLine
+) -> None:
     for _ in range(5):
         add_tutor(app)
     forget_marks(app)

@@ -76,7 +76,9 @@ def test_a_foreign_key_that_the_application_checks_does_not_hold_following_up(
     application.rollback()
 
 
-def test_the_application_never_waits_while_a_batch_is_computed_and_cached(app: Rows, line: Line, connect: Connect) -> None:
+def test_the_application_never_waits_while_a_batch_is_computed_and_cached(
+    app: Rows, line: Line, connect: Connect
+) -> None:
     tutor = add_tutor(app)
     listing, client = add_listing(app, tutor), add_client(app)
     line.fold(whole=True)
@@ -179,7 +181,9 @@ def test_a_trigger_of_the_applications_that_waits_is_not_waited_for(app: Rows, c
     assert (followed(app, tutor), listed(app)) == (32, [])
 
 
-def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(app: Rows, line: Line, db: Database) -> None:
+def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(
+    app: Rows, line: Line, db: Database
+) -> None:
     tutor = add_tutor(app)
 
     def copy() -> None:
