@@ -16,6 +16,7 @@ from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, No
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
 _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
+DATA_EXCEPTION = "22000"
 
 
 def translate(error: psycopg.Error) -> CaasError:
@@ -26,6 +27,9 @@ def translate(error: psycopg.Error) -> CaasError:
         return DatabaseUnavailable(f"The database does not answer: {message}")
     if state is not None and state.startswith(_GONE):
         return DatabaseUnavailable(f"The database went away: {message}")
+    if state is None and isinstance(error, psycopg.DataError):
+        # the driver itself could not read a value, such as a date outside its calendar
+        state = DATA_EXCEPTION
     if state in _UNDEFINED and "caas_" in message.splitlines()[0]:
         return NotInstalled(f"{message.splitlines()[0]}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)

@@ -17,6 +17,8 @@ LOCK_TIMEOUT_MS = 200
 PATIENCE_SECONDS = 60.0
 """How long a busy table is tried again before the migration says who is in the way."""
 
+OURS = "a table of caas_worker"
+
 Say = Callable[[str], None]
 
 
@@ -58,8 +60,8 @@ class Ledger:
             self.connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
             yield self.connection
 
-    def patiently(self, relation: str, work: Callable[[Connection[TupleRow]], None]) -> None:
-        """Do `work` in a transaction of its own, again and again while `relation` is locked by others.
+    def patiently(self, relation: str | None, work: Callable[[Connection[TupleRow]], None]) -> None:
+        """Do `work` in a transaction of its own, again and again while `relation` (None: a table of ours) is locked.
 
         Raises:
             MigrationRefused: the table stayed locked; the message says by whom.
@@ -75,15 +77,15 @@ class Ledger:
                 if time.monotonic() >= deadline:
                     raise MigrationRefused(self._in_the_way(relation)) from None
                 if pause == 0.05:
-                    self.say(f"{relation} is busy; trying again without holding anybody up")
+                    self.say(f"{relation or OURS} is busy; trying again without holding anybody up")
                 time.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
-    def _in_the_way(self, relation: str) -> str:
+    def _in_the_way(self, relation: str | None) -> str:
         holders = self.connection.execute(self.sql["holders"], {"relation": relation}).fetchall()
         who = "; ".join(f"pid {pid} {name} {state} for {age or 0:.0f} s" for pid, name, state, age in holders)
         return (
-            f"{relation} stayed locked for {self._patience_seconds:.0f} s"
+            f"{relation or OURS} stayed locked for {self._patience_seconds:.0f} s"
             + (f" by {who}" if who else "")
             + ". Nothing of the application's was harmed; what was done so far stays. Run the command again later."
         )

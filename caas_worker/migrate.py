@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
@@ -68,7 +69,7 @@ def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = P
                 steps += 1
         steps += _replay_functions(ledger, shipped, installed)
         steps += sum(_watch(ledger, file, installed) for file in shipped.triggers)
-        return steps
+        return steps + _retire(ledger, shipped, installed)
 
 
 def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
@@ -79,17 +80,19 @@ def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
     """
     with open_ledger(conninfo, say) as ledger:
         installed = ledger.installed()
-        applied = [file for file in shipped.migrations if file.name in installed][-count:]
+        applied = [file for file in reversed(shipped.migrations) if file.name in installed][: max(count, 0)]
         if not applied:
             return 0
-        for file in shipped.triggers:
-            _detach(ledger, file)
-        _drop_functions(ledger, shipped)
-        for file in reversed(applied):
+        for table in (*shipped.triggers, *_retired(shipped, installed, "triggers")):
+            _detach(ledger, table.stem)
+        with ledger.transaction() as connection:
+            for table in (*shipped.triggers, *_retired(shipped, installed, "triggers")):
+                _drop_watch(ledger, connection, table)
+            for function in (*shipped.functions, *_retired(shipped, installed, "functions")):
+                _drop_function(ledger, connection, function)
+        for file in applied:
             say(f"undo {file.stem}")
-            with ledger.transaction() as connection:
-                connection.execute(file.rollback.encode())
-                ledger.forget(file.name)
+            ledger.patiently(None, _undoing(ledger, file))
         return len(applied)
 
 
@@ -146,26 +149,34 @@ def _replay_functions(ledger: Ledger, shipped: Shipped, installed: Mapping[str, 
             # functions of the language sql name others that may come later in the list
             connection.execute("set local check_function_bodies = off")
             for file in due:
+                callers = connection.execute(ledger.sql["callers"], {"function": file.stem}).fetchall()
                 # not only replaced: a release may change a signature or the columns returned
                 connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(file.stem)))
                 connection.execute(file.text.encode())
+                connection.execute(sql.SQL("revoke all on function {} from public").format(sql.Identifier(file.stem)))
+                for (role,) in callers:
+                    connection.execute(
+                        sql.SQL("grant execute on function {} to {}").format(
+                            sql.Identifier(file.stem), sql.Identifier(role)
+                        )
+                    )
                 ledger.record(file.name, file.sha256)
-            connection.execute(ledger.sql["revoke"])
     return len(due)
 
 
 def _watch(ledger: Ledger, file: SqlFile, installed: Mapping[str, str]) -> int:
     watched = file.stem
+    changed = installed.get(file.name) != file.sha256
     steps = 0
     if (
-        installed.get(file.name) != file.sha256
+        changed
         or f"caas_mark_{watched}" not in catalog.functions(ledger.connection)
         or watched not in catalog.guards(ledger.connection)
     ):
         ledger.patiently(watched, _defining(ledger, file))
         steps += 1
     for relation in catalog.relations(ledger.connection, watched):
-        if relation.triggers < TRIGGERS_PER_RELATION:
+        if changed or relation.triggers < TRIGGERS_PER_RELATION:
             ledger.say(f"watch {relation.name}")
             ledger.patiently(relation.name, _attaching(ledger, watched, relation))
             steps += 1
@@ -184,7 +195,8 @@ def _defining(ledger: Ledger, file: SqlFile) -> Work:
 def _attaching(ledger: Ledger, watched: str, relation: Relation) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
         connection.execute(ledger.sql["attach"], {"watched": watched, "relation": relation.name})
-        connection.execute(ledger.sql["everyone"], {"reason": "installed"})
+        if relation.triggers < TRIGGERS_PER_RELATION:
+            connection.execute(ledger.sql["everyone"], {"reason": "installed"})
 
     return work
 
@@ -205,8 +217,35 @@ def _switching(ledger: Ledger, relation: Relation, on: bool) -> Work:
     return work
 
 
-def _detach(ledger: Ledger, file: SqlFile) -> None:
-    for relation in catalog.relations(ledger.connection, file.stem):
+def _undoing(ledger: Ledger, file: SqlFile) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        connection.execute(file.rollback.encode())
+        ledger.forget(file.name)
+
+    return work
+
+
+def _retired(shipped: Shipped, installed: Mapping[str, str], kind: str) -> list[SqlFile]:
+    """What an earlier release installed and this one no longer has."""
+    present = {file.name for file in (*shipped.functions, *shipped.triggers)}
+    return [SqlFile(name, Path(name)) for name in installed if name.startswith(f"{kind}/") and name not in present]
+
+
+def _retire(ledger: Ledger, shipped: Shipped, installed: Mapping[str, str]) -> int:
+    tables, functions = (_retired(shipped, installed, kind) for kind in ("triggers", "functions"))
+    for table in tables:
+        _detach(ledger, table.stem)
+    with ledger.transaction() as connection:
+        for table in tables:
+            _drop_watch(ledger, connection, table)
+        for function in functions:
+            ledger.say(f"drop {function.stem}")
+            _drop_function(ledger, connection, function)
+    return len(tables) + len(functions)
+
+
+def _detach(ledger: Ledger, watched: str) -> None:
+    for relation in catalog.relations(ledger.connection, watched):
         if relation.triggers:
             ledger.say(f"leave {relation.name}")
             ledger.patiently(relation.name, _detaching(relation))
@@ -224,15 +263,15 @@ def _detaching(relation: Relation) -> Work:
     return work
 
 
-def _drop_functions(ledger: Ledger, shipped: Shipped) -> None:
-    with ledger.transaction() as connection:
-        for file in shipped.triggers:
-            connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{file.stem}")))
-            connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(f"caas_mark_{file.stem}")))
-            ledger.forget(file.name)
-        for file in reversed(shipped.functions):
-            connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(file.stem)))
-            ledger.forget(file.name)
+def _drop_watch(ledger: Ledger, connection: Connection[TupleRow], table: SqlFile) -> None:
+    connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{table.stem}")))
+    connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(f"caas_mark_{table.stem}")))
+    ledger.forget(table.name)
+
+
+def _drop_function(ledger: Ledger, connection: Connection[TupleRow], function: SqlFile) -> None:
+    connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(function.stem)))
+    ledger.forget(function.name)
 
 
 def _qualified(relation: Relation) -> sql.SQL:

@@ -74,10 +74,12 @@ class Settings(BaseSettings):
         Raises:
             SettingsError: a value is out of range, or a CAAS_ name is unknown; the message names the nearest one.
         """
-        env_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-        refuse_unknown(env_file | dict(os.environ))
         try:
+            env_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+            refuse_unknown(env_file | dict(os.environ))
             return cls()
+        except UnicodeDecodeError:
+            raise SettingsError("The file .env in this folder is not UTF-8 text.") from None
         except ValidationError as error:
             lines = [
                 f"{_variable(str(problem['loc'][0]))}: {problem['msg']} (is {problem['input']!r})"

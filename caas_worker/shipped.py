@@ -7,6 +7,8 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
+TRIGGER_MAKERS = ("caas_watch", "caas_attach")
+
 
 def _folder(name: str) -> Path:
     packed = _PACKAGE / "shipped" / name
@@ -19,6 +21,8 @@ class SqlFile:
 
     name: str
     path: Path
+    made_by: tuple["SqlFile", ...] = ()
+    """Functions that make something of this file: when one changes, this file is to be replayed, too."""
 
     @property
     def stem(self) -> str:
@@ -30,7 +34,7 @@ class SqlFile:
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return hashlib.sha256("".join(file.text for file in (self, *self.made_by)).encode()).hexdigest()
 
     @property
     def rollback(self) -> str:
@@ -50,14 +54,16 @@ class Shipped:
     def load(cls, migrations: Path | None = None, triggers: Path | None = None) -> "Shipped":
         """Read the shipped files, or those of other folders (for tests)."""
         migrations, triggers = migrations or _folder("migrations"), triggers or _folder("triggers")
+        functions = tuple(
+            SqlFile(f"functions/{path.name}", path) for path in sorted((migrations / "functions").glob("*.sql"))
+        )
+        makers = tuple(file for file in functions if file.stem in TRIGGER_MAKERS)
         return cls(
             migrations=tuple(
                 SqlFile(f"migrations/{path.name}", path)
                 for path in sorted(migrations.glob("[0-9]*.sql"))
                 if not path.name.endswith(".rollback.sql")
             ),
-            functions=tuple(
-                SqlFile(f"functions/{path.name}", path) for path in sorted((migrations / "functions").glob("*.sql"))
-            ),
-            triggers=tuple(SqlFile(f"triggers/{path.name}", path) for path in sorted(triggers.glob("*.sql"))),
+            functions=functions,
+            triggers=tuple(SqlFile(f"triggers/{path.name}", path, makers) for path in sorted(triggers.glob("*.sql"))),
         )

@@ -1,5 +1,6 @@
 """Workers: `drain` works until nothing is due; `run` goes on until it is told to stop."""
 
+import contextlib
 import logging
 import os
 import socket
@@ -82,15 +83,19 @@ def drain(
         return stop.is_set() or (max_seconds is not None and time.monotonic() - begun >= max_seconds)
 
     whole = True
-    while not over() and (max_batches is None or seen.batches < max_batches):
-        marks = line.fold(whole=whole)
-        while marks and not over():
-            marks = line.fold()
-        batch = line.run_batch(batch_size, whole=whole)
-        if batch is None and whole and not line.fold(whole=True):
-            break
-        whole = batch is None
-    line.claimant.release()
+    try:
+        while not over() and (max_batches is None or seen.batches < max_batches):
+            marks = line.fold(whole=whole)
+            while marks and not over():
+                marks = line.fold()
+            batch = line.run_batch(batch_size, whole=whole)
+            if batch is None and whole and not line.fold(whole=True):
+                break
+            whole = batch is None
+    except CaasError:
+        with contextlib.suppress(CaasError):
+            line.claimant.release()
+        raise
     if line.follows:
         follow.follow(line.db, None)
     ends = seen.endings

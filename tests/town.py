@@ -40,7 +40,10 @@ WATCHED: dict[str, tuple[set[str], dict[str, str]]] = {
     ),
     "role_details": (
         {"ana"},
-        {"role_type": "'AGENT'", "degree_level": "'PHD'", "qualifications": """'["QTS"]'""", "teaching_experience": "1"},
+        {
+            "role_type": "'AGENT'", "degree_level": "'PHD'", "qualifications": """'["QTS"]'""",
+            "teaching_experience": "1",
+        },
     ),
     "bookings": (
         {"maths", "cleo"},
@@ -57,7 +60,10 @@ WATCHED: dict[str, tuple[set[str], dict[str, str]]] = {
     ),
     "profile_graph": (
         {"ana", "ben"},
-        {"status": "'BLOCKED'", "relationship_type": "'AGENT_REFERRAL'", "created_at": "'2020-01-01Z'", "id": f"'{NEW}'"},
+        {
+            "status": "'BLOCKED'", "relationship_type": "'AGENT_REFERRAL'", "created_at": "'2020-01-01Z'",
+            "id": f"'{NEW}'",
+        },
     ),
     "student_integration_links": (
         {"ana"},
@@ -103,4 +109,5 @@ def marked(app: Rows, table: str | None = None) -> list[str]:
 
 
 def put(app: Rows, statement: str) -> None:
+    """Execute a statement with the town's names as parameters."""
     app.execute(statement.encode(), IDS | {"new": NEW} if "%(" in statement else None)

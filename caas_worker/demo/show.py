@@ -15,7 +15,7 @@ from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
 
 SHOWN_EVENTS = 12
-FORGET_SECONDS = 10
+UNTOUCHED_SECONDS = 3
 
 
 @dataclass
@@ -26,6 +26,12 @@ class Moved:
     before: int | None
     after: int | None = None
     seconds: float | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """No score followed: the write changed nothing that a rule reads."""
+        age = (datetime.now(UTC) - self.event.at).total_seconds()
+        return self.seconds is None and age > UNTOUCHED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ class Show:
             if event.at > self._seen and event.profile_id is not None:
                 self.moved.append(Moved(event, self._totals.get(event.profile_id)))
                 self._seen = event.at
-        waiting = [moved for moved in self.moved if moved.seconds is None]
+        waiting = [moved for moved in self.moved if moved.seconds is None and not moved.is_idle]
         if not waiting:
             return
         with self._watch_db.transaction() as connection:

@@ -61,6 +61,8 @@ def _number(name: str, value: str) -> Text:
 
 def _score(moved: Moved) -> Text:
     before = "-" if moved.before is None else str(moved.before)
+    if moved.is_idle:
+        return Text(f"{before} not concerned", style="dim")
     if moved.after is None:
         return Text(f"{before} …", style="dim")
     change = moved.after - (moved.before or 0)

@@ -9,8 +9,15 @@ create table if not exists caas_migrations (
     constraint caas_migrations_are_named primary key (name)
 );
 
--- describe_ledger: its comment
-comment on table caas_migrations is 'Installed files of caas_worker and their hashes.';
+-- describe_ledger: its comments
+do $$
+    begin
+        comment on table caas_migrations is 'Installed files of caas_worker and their hashes.';
+        comment on column caas_migrations.name is 'Folder and name of the file.';
+        comment on column caas_migrations.sha256 is 'Hash of its text when it was installed.';
+        comment on column caas_migrations.applied_at is 'When it was installed.';
+    end;
+$$;
 
 -- drop_ledger: nothing of ours is left
 drop table if exists caas_migrations;
@@ -36,18 +43,33 @@ on conflict (name) do update
 delete from caas_migrations
 where name = %(name)s;
 
--- holders: who holds a lock on a table
-select
+-- callers: roles that may call a function besides its owner
+select distinct r.rolname
+from pg_proc as p
+cross join aclexplode(p.proacl) as a
+inner join pg_roles as r on r.oid = a.grantee
+where p.pronamespace = 'public'::regnamespace
+    and p.proname = %(function)s
+    and a.grantee <> p.proowner;
+
+-- holders: who holds a lock on a table, or, without a name, on any of ours
+select distinct
     a.pid,
     coalesce(a.application_name, ''),
     coalesce(a.state, ''),
-    extract(epoch from clock_timestamp() - a.xact_start)::double precision
+    extract(epoch from clock_timestamp() - a.xact_start)::double precision as age
 from pg_locks as l
+inner join pg_class as c on c.oid = l.relation
 inner join pg_stat_activity as a on a.pid = l.pid
-where l.relation = to_regclass(%(relation)s::text)
+where case when %(relation)s::text is null then c.relname like 'caas\_%%' else c.oid = to_regclass(%(relation)s::text) end
+    and l.database = (
+        select d.oid
+        from pg_database as d
+        where d.datname = current_database()
+    )
     and l.granted
     and a.pid <> pg_backend_pid()
-order by a.xact_start
+order by age desc
 limit 3;
 
 -- attach: create the triggers of one relation
@@ -55,20 +77,3 @@ select caas_attach(%(watched)s::text, %(relation)s::text::regclass);
 
 -- everyone: mark everyone with one row
 select caas_enqueue_everyone(%(reason)s::text);
-
--- revoke: nobody but the owner may call our functions until they are granted
-do $$
-    declare
-        routine regprocedure;
-    begin
-        for routine in
-            select p.oid
-            from pg_proc as p
-            where p.pronamespace = 'public'::regnamespace
-                and p.proowner = current_user::regrole
-                and (p.proname like 'caas\_%' or p.proname like 'get\_%\_stats')
-        loop
-            execute format('revoke all on function %s from public', routine);
-        end loop;
-    end;
-$$;

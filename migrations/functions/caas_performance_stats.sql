@@ -48,14 +48,14 @@ begin
                 count(*) filter (
                     where b.status = 'Completed'
                         and b.type is distinct from 'free_help'
-                        and btrim(b.recording_url) <> ''
+                        and btrim(b.recording_url, e' \t\n\r\f\v') <> ''
                 )
             )::integer as recorded,
             (
                 count(*) filter (
                     where b.status = 'Pending log'
                         and b.type is distinct from 'free_help'
-                        and (btrim(b.recording_url) <> '') is not true
+                        and (btrim(b.recording_url, e' \t\n\r\f\v') <> '') is not true
                 )
             )::integer as unlogged
         from unnest(profile_ids) as ids (profile_id)

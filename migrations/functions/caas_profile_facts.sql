@@ -1,5 +1,6 @@
 -- Facts of the profiles that rules read besides statistics. Reads profiles and role_details. One row per existing
--- profile: an id without a row has no profile. role_details maps the upper-case role type to its details.
+-- profile: an id without a row has no profile. role_details maps the upper-case role type to its details. Dates end
+-- where those of a client's calendar do: infinity comes as the year 9999.
 create or replace function caas_profile_facts(profile_ids uuid[])
 returns table (
     profile_id uuid,
@@ -30,7 +31,7 @@ begin
         p.roles,
         p.identity_verified,
         p.dbs_verified,
-        p.dbs_expiry_date,
+        least(greatest(p.dbs_expiry_date, '0001-01-02 00:00:00+00'), '9999-12-30 00:00:00+00'),
         p.available_free_help,
         p.bio,
         p.bio_video_url,

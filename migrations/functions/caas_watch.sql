@@ -67,7 +67,7 @@ begin
     -- one row per marked key: ('profile_id' key, 'listing_id' key, …), the others null
     select string_agg(
         format(
-            'select %s from touched as changed where changed.%I is not null and (%s)',
+            'select distinct %s from touched as changed where changed.%I is not null and (%s)',
             concat_ws(
                 ', ',
                 case when t.target = 'profile_id' then format('changed.%I', t.key) else 'null::uuid' end,

@@ -5,20 +5,19 @@ inputs: performance stays provisional.
 """
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
+import pytest
 
 from caas_worker.db import Database
+from caas_worker.errors import DatabaseUnavailable
 from caas_worker.model import Claim
 from caas_worker.pipeline import Line
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import Pause, meanwhile, one, until, waiting
+from tests.interleaving import Pause, Rows, meanwhile, one, until, waiting
 from tests.people import add_booking, add_client, add_listing, add_tutor, forget_marks, total
 
-Rows = Connection[Any]
 MakeLine = Callable[..., Line]
 Drain = Callable[..., Summary]
 
@@ -158,7 +157,7 @@ def test_a_batch_cannot_be_taken_over_between_its_check_and_its_write(
 
 
 def test_a_listing_that_moves_under_an_open_booking_is_scored_for_its_owner_as_of_the_fold(
-    app: Rows, connect: Connect, drain: Drain, db: Database
+    app: Rows, connect: Connect, drain: Drain
 ) -> None:
     before, after, client = add_tutor(app), add_tutor(app), add_client(app)
     listing = add_listing(app, before)
@@ -177,6 +176,25 @@ def test_a_listing_that_moves_under_an_open_booking_is_scored_for_its_owner_as_o
     application.commit()
     drain()
     assert sessions(app) == {before: 2, after: 0}
+
+
+def test_a_worker_that_stands_still_in_the_middle_of_its_transaction_does_not_hold_the_others_up(
+    app: Rows, url: str, line: Line, drain: Drain
+) -> None:
+    """As when its host is suspended or the network is cut: the server does not hear that it is gone."""
+    tutor = add_tutor(app)
+    line.fold(whole=True)
+    app.execute("set lock_timeout = '3s'")
+    with (
+        Database(url, statement_timeout=0.2) as db,
+        pytest.raises(DatabaseUnavailable, match="idle"),
+        db.transaction() as standing_still,
+    ):
+        standing_still.execute("select from caas_recalculation_queue for update")
+        app.execute("select from caas_recalculation_queue for update")
+        standing_still.execute("select")
+    drain()
+    assert total(app, tutor) == 32
 
 
 def sessions(app: Rows) -> dict[UUID, int]:

@@ -1,36 +1,32 @@
-"""Whoever of ours locks several entries does so in the order of their profile_id: no deadlock is ever ours (promise 2)."""
+"""Whoever of ours locks several entries does so in the order of profile_id: no deadlock is ever ours (promise 2)."""
 
 import random
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 
 from caas_worker.pipeline import Line
 from tests.conftest import Connect
-from tests.interleaving import meanwhile, one, until, waiting
+from tests.interleaving import Rows, meanwhile, one, until, waiting
 from tests.people import add_tutor, forget_marks
 
-Rows = Connection[Any]
 MakeLine = Callable[..., Line]
 
 SECONDS = 3.0
 
 
 @pytest.fixture(autouse=True)
-def deadlocks_found_at_once(url: str) -> Iterator[None]:
+def deadlocks_found_at_once(url: str) -> None:
     """By default the server looks for them after a second."""
     name = conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"alter database {name} set deadlock_timeout = '5ms'".encode())
-    yield
 
 
 def test_three_folders_and_three_cachers_in_any_order_never_deadlock(app: Rows, make_line: MakeLine) -> None:
@@ -72,7 +68,8 @@ def test_three_folders_and_three_cachers_in_any_order_never_deadlock(app: Rows, 
             connection.execute(
                 "with taken as (select profile_id from caas_recalculation_queue where profile_id = any(%s) "
                 "order by profile_id for update skip locked) update caas_recalculation_queue as q "
-                "set lease_until = clock_timestamp() from taken where q.profile_id = taken.profile_id and token is not null",
+                "set lease_until = clock_timestamp() from taken "
+                "where q.profile_id = taken.profile_id and token is not null",
                 (profile_ids,),
             )
         line.claimant.wake(now=True)

@@ -1,4 +1,4 @@
-"""Many application writers over a few hot profiles, with workers beside them: the design's own measurement, as a test."""
+"""Many application writers over a few hot profiles, with workers beside them: the design's measurement, as a test."""
 
 import random
 import threading
@@ -8,18 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
-from psycopg import Connection
-
 from caas_worker import queue
 from caas_worker.db import Database
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
 from caas_worker.worker import Summary, Worker
 from tests.conftest import Connect
-from tests.interleaving import one
+from tests.interleaving import Rows, one
 from tests.people import add_booking, add_client, add_listing, add_review, add_tutor, connect_people
-
-Rows = Connection[Any]
 
 SECONDS = 4.0
 WRITERS = 8

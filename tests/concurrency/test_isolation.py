@@ -1,30 +1,26 @@
 """The application's isolation levels: no serialization failure is ever ours (design, What a scratch server taught)."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from psycopg import Connection, IsolationLevel
+from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
-from caas_worker.pipeline import Line
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import one
+from tests.interleaving import Rows, one
 from tests.people import add, add_booking, add_client, add_listing, add_review, add_tutor, connect_people, total
 
-Rows = Connection[Any]
 Drain = Callable[..., Summary]
 
 
 @pytest.fixture(autouse=True)
-def strict_by_default(url: str) -> Iterator[None]:
+def strict_by_default(url: str) -> None:
     """A database whose owner chose SERIALIZABLE for everyone."""
     name = conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"alter database {name} set default_transaction_isolation = serializable".encode())
-    yield
 
 
 @pytest.fixture
@@ -60,7 +56,7 @@ def test_transactions_that_only_their_triggers_could_set_at_odds_both_commit(
 
 
 def test_a_worker_is_no_party_to_the_applications_serializable_transactions(
-    app: Rows, two: tuple[Rows, Rows], line: Line, drain: Drain
+    app: Rows, two: tuple[Rows, Rows], drain: Drain
 ) -> None:
     """The application reads a score and writes a review; the worker reads reviews and writes the score: a circle."""
     tutor, client = add_tutor(app), add_client(app)

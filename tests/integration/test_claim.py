@@ -5,16 +5,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from psycopg import Connection
 
 from caas_worker import floor
 from caas_worker.pipeline import Line
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import blocks, one
+from tests.interleaving import Rows, blocks, one
 from tests.people import add_tutor, forget_marks
 
-Rows = Connection[Any]
 MakeLine = Callable[..., Line]
 Drain = Callable[..., Summary]
 
@@ -60,8 +58,8 @@ def test_a_claim_leases_the_entries_under_one_token_and_counts_no_attempt(app: R
     profile_ids = queued(app, line, 10, 10, 10)
     claimed = line.claimant.claim(2, whole=True)
     assert {*claimed.profile_ids} == {*profile_ids[:2]}
-    leased = "token, claimed_generation = generation, claimed_alone, attempts, round(extract(epoch from lease_until - now()))"
-    rows = entries(app, leased)
+    seconds = "round(extract(epoch from lease_until - now()))"
+    rows = entries(app, f"token, claimed_generation = generation, claimed_alone, attempts, {seconds}")
     assert rows[:2] == [(claimed.token, True, False, 0, rows[0][4])] * 2
     assert 50 <= rows[0][4] <= 60
     assert rows[2][0] is None

@@ -289,3 +289,19 @@ def test_a_score_says_what_it_covers(app: Rows, drain: Drain) -> None:
     assert isinstance(row[1], datetime)
     assert row[0] <= row[1]
     assert row[2] is None
+
+
+def test_statistics_that_fail_leave_the_score_as_it_was(app: Rows, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    line = make_line(backoff_seconds=3_600)
+    worker.drain(line, batch_size=10)
+    app.execute(
+        "create or replace function caas_network_stats(profile_ids uuid[], as_of timestamptz default now()) "
+        "returns table (profile_id uuid, referral_count int, connection_count int, is_agent_referred bool) "
+        "language plpgsql stable as $$ begin return query select 1 / 0, 0, 0, false; end $$"
+    )
+    app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
+    summary = worker.drain(line, batch_size=10)
+    assert (summary.processed, summary.failed, summary.remaining) == (0, 1, 1)
+    assert summary.error_types == {"STATISTICS_FAILED": 1}
+    assert total(app, tutor) == 32

@@ -7,23 +7,24 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg import Connection
 
-from caas_worker import queue, worker
+from caas_worker import queue
 from caas_worker.db import Database
-from caas_worker.errors import DatabaseError
 from caas_worker.pipeline import Line
-from caas_worker.settings import Settings
-from caas_worker.strategies import Registry
-from caas_worker.strategies.tutor import TutorStrategy
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import acting_as, one, plain_role, worker_as
+from tests.interleaving import Rows, one
 from tests.people import (
-    add_booking, add_client, add_listing, add_profile, add_review, add_tutor, forget_marks, total,
+    add_booking,
+    add_client,
+    add_listing,
+    add_profile,
+    add_review,
+    add_tutor,
+    forget_marks,
+    total,
 )  # fmt: skip
 
-Rows = Connection[Any]
 MakeLine = Callable[..., Line]
 Drain = Callable[..., Summary]
 
@@ -220,9 +221,7 @@ def test_a_change_is_not_held_up_by_a_mark_of_everyone(app: Rows, db: Database, 
     assert line.claimant.claim(1, whole=True).profile_ids == [urgent]
 
 
-def test_marks_of_everyone_that_have_not_begun_are_one(
-    app: Rows, connect: Connect, db: Database, make_line: MakeLine
-) -> None:
+def test_marks_of_everyone_that_have_not_begun_are_one(app: Rows, db: Database, make_line: MakeLine) -> None:
     for _ in range(5):
         add_tutor(app)
     forget_marks(app)
@@ -236,7 +235,7 @@ def test_marks_of_everyone_that_have_not_begun_are_one(
 
 
 def test_a_mark_of_everyone_does_not_begin_before_the_transaction_that_counts_on_it_ends(
-    app: Rows, connect: Connect, db: Database, line: Line, drain: Drain
+    app: Rows, connect: Connect, db: Database, drain: Drain
 ) -> None:
     tutor = add_tutor(app)
     drain()
@@ -289,7 +288,7 @@ def test_no_caller_can_leave_a_mark_that_no_fold_can_take(app: Rows, line: Line,
     assert entries(app) == [(tutor,)]
 
 
-def test_a_recalculation_knows_its_generations_and_folds_nothing_else(app: Rows, db: Database, line: Line) -> None:
+def test_a_recalculation_knows_its_generations_and_folds_nothing_else(app: Rows, db: Database) -> None:
     tutor, other = add_tutor(app), add_profile(app, "CLIENT")
     generations = queue.recalculate(db, [tutor, tutor])
     assert entries(app, "profile_id, generation, priority, reasons") == [(tutor, generations[tutor], 0, ["manual"])]
@@ -297,44 +296,3 @@ def test_a_recalculation_knows_its_generations_and_folds_nothing_else(app: Rows,
     assert other not in {key for (key,) in entries(app)}
     age = one(app, "select clock_timestamp() - first_changed_at from caas_recalculation_queue")
     assert timedelta() < age < timedelta(minutes=1)
-
-
-HIDDEN = [
-    ("listings", "caas_fold(10)"),
-    ("bookings", "caas_fold(10)"),
-    ("profiles", "caas_expand(10)"),
-    ("listings", "caas_performance_stats(%(ids)s)"),
-    ("bookings", "caas_performance_stats(%(ids)s)"),
-    ("profile_reviews", "caas_performance_stats(%(ids)s)"),
-    ("profile_graph", "caas_network_stats(%(ids)s)"),
-    ("student_integration_links", "caas_digital_stats(%(ids)s)"),
-    ("bookings", "caas_digital_stats(%(ids)s)"),
-    ("profiles", "caas_profile_facts(%(ids)s)"),
-    ("role_details", "caas_profile_facts(%(ids)s)"),
-]
-
-
-@pytest.mark.parametrize(("table", "call"), HIDDEN)
-def test_under_row_level_security_a_plain_roles_functions_fail_instead_of_counting_nothing(
-    app: Rows, table: str, call: str
-) -> None:
-    tutor = add_tutor(app)
-    add_booking(app, add_listing(app, tutor), add_client(app))
-    app.execute("select caas_enqueue_everyone('all')")
-    app.execute(f"alter table {table} enable row level security")
-    with plain_role(app, ours=True) as role, acting_as(app, role):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            app.execute(f"select * from {call}", {"ids": [tutor]})
-
-
-def test_a_worker_under_row_level_security_stops_and_counts_nobodys_attempt(app: Rows, url: str, line: Line) -> None:
-    tutor = add_tutor(app)
-    line.fold(whole=True)
-    app.execute("alter table bookings enable row level security")
-    with plain_role(app, ours=True) as role, worker_as(url, role) as db:
-        worker_line = worker.line(db, Settings(max_attempts=1), Registry([TutorStrategy()]))
-        with pytest.raises(DatabaseError, match="row-level security"):
-            worker_line.run_batch(10, whole=True)
-        worker_line.claimant.release()
-    assert entries(app, "profile_id, attempts, losses, token") == [(tutor, 0, 0, None)]
-    assert one(app, "select count(*) from caas_scores") == 0

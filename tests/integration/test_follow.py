@@ -1,11 +1,9 @@
 """Follow: profiles.caas_score takes over the cache's totals and never waits for the application (design, Why not)."""
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID
 
 import pytest
-from psycopg import Connection
 
 from caas_worker import follow
 from caas_worker.db import Database
@@ -13,10 +11,9 @@ from caas_worker.model import Claim, Scored
 from caas_worker.pipeline import Line
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import Pause, meanwhile, one, plain_role, until, waiting, worker_as
+from tests.interleaving import Pause, Rows, meanwhile, one, until, waiting
 from tests.people import add, add_booking, add_client, add_listing, add_review, add_tutor, total
 
-Rows = Connection[Any]
 MakeLine = Callable[..., Line]
 Drain = Callable[..., Summary]
 
@@ -235,15 +232,3 @@ def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, drai
     application.commit()
     assert drain().removed == 1
     assert listed(app) == []
-
-
-def test_row_level_security_makes_following_fail_aloud_and_the_line_goes_on(
-    app: Rows, url: str, drain: Drain, caplog: pytest.LogCaptureFixture
-) -> None:
-    tutor = add_tutor(app)
-    app.execute("insert into caas_score_follow values (%s)", (tutor,))
-    app.execute("alter table profiles enable row level security")
-    with plain_role(app, ours=True) as role, worker_as(url, role) as db:
-        assert follow.follow(db, None) == 0
-    assert "row-level security" in caplog.text
-    assert listed(app) == [tutor]

@@ -16,9 +16,8 @@ from caas_worker.strategies import Registry
 from caas_worker.strategies.tutor import TutorStrategy
 from caas_worker.worker import Summary
 from tests.conftest import Connect
-from tests.interleaving import one, until
+from tests.interleaving import Rows, one, until
 
-Rows = Connection[Any]
 MakeLine = Callable[..., worker.Line]
 
 BATCH = 1_000
@@ -37,8 +36,8 @@ class Measured(Database):
     walked = 0
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection[TupleRow]]:
-        with super().transaction() as connection:
+    def transaction(self, **how: Any) -> Iterator[Connection[TupleRow]]:
+        with super().transaction(**how) as connection:
             before = one(connection, WALKED)
             yield connection
             self.walked += one(connection, WALKED) - before

@@ -1,6 +1,6 @@
 """What a profile's score is, once everything written was drained."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +8,17 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from tests.conftest import Databases
+
 Published = Callable[[UUID], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def url(databases: Databases, template: str) -> Iterator[str]:
+    """One marketplace for all cases of a module: each writes people of its own."""
+    conninfo = databases.create(template)
+    yield conninfo
+    databases.drop(conninfo)
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""Row-level security: marks see all rows, and what a plain role cannot see is an error, never a zero (promise 5)."""
+
+import psycopg
+import pytest
+
+from caas_worker import follow, worker
+from caas_worker.errors import DatabaseError
+from caas_worker.pipeline import Line
+from caas_worker.settings import Settings
+from caas_worker.strategies import Registry
+from caas_worker.strategies.tutor import TutorStrategy
+from tests.interleaving import Rows, acting_as, one, plain_role, worker_as
+from tests.people import add_booking, add_client, add_listing, add_tutor
+from tests.town import IDS, INSERTS, TOWN, WATCHED, marked, put
+
+HIDDEN = [
+    ("listings", "caas_fold(10)"),
+    ("bookings", "caas_fold(10)"),
+    ("profiles", "caas_expand(10)"),
+    ("listings", "caas_performance_stats(%(ids)s)"),
+    ("bookings", "caas_performance_stats(%(ids)s)"),
+    ("profile_reviews", "caas_performance_stats(%(ids)s)"),
+    ("profile_graph", "caas_network_stats(%(ids)s)"),
+    ("student_integration_links", "caas_digital_stats(%(ids)s)"),
+    ("bookings", "caas_digital_stats(%(ids)s)"),
+    ("profiles", "caas_profile_facts(%(ids)s)"),
+    ("role_details", "caas_profile_facts(%(ids)s)"),
+]
+
+
+def test_rows_that_row_level_security_hides_are_marked_all_the_same(app: Rows) -> None:
+    app.execute(TOWN.encode())
+    for table in WATCHED | {"listings": ()}:
+        app.execute(f"alter table {table} enable row level security, force row level security")
+    app.execute("create policy writes on bookings for insert with check (true)")
+    for command in ("select", "update"):
+        app.execute(f"create policy own_{command} on bookings for {command} using (client_id = '{IDS['cleo']}')")
+    with plain_role(app) as role, acting_as(app, role):
+        assert one(app, "select count(*) from listings") == 0
+        put(app, f"insert into bookings {INSERTS['bookings'][0]}")
+        assert one(app, "select count(*) from bookings") == 1
+        app.execute("update bookings set status = 'Completed'")
+    assert marked(app) == ["cleo", "dan", "maths", "music"]
+
+
+@pytest.mark.parametrize(("table", "call"), HIDDEN)
+def test_under_row_level_security_a_plain_roles_functions_fail_instead_of_counting_nothing(
+    app: Rows, table: str, call: str
+) -> None:
+    tutor = add_tutor(app)
+    add_booking(app, add_listing(app, tutor), add_client(app))
+    app.execute("select caas_enqueue_everyone('all')")
+    app.execute(f"alter table {table} enable row level security")
+    refused = pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security")
+    with plain_role(app, ours=True) as role, acting_as(app, role), refused:
+        app.execute(f"select * from {call}", {"ids": [tutor]})
+
+
+def test_a_worker_under_row_level_security_stops_and_counts_nobodys_attempt(app: Rows, url: str, line: Line) -> None:
+    tutor = add_tutor(app)
+    line.fold(whole=True)
+    app.execute("alter table bookings enable row level security")
+    with plain_role(app, ours=True) as role, worker_as(url, role) as db:
+        worker_line = worker.line(db, Settings(max_attempts=1), Registry([TutorStrategy()]))
+        with pytest.raises(DatabaseError, match="row-level security"):
+            worker_line.run_batch(10, whole=True)
+        worker_line.claimant.release()
+    assert app.execute("select profile_id, attempts, losses, token from caas_recalculation_queue").fetchall() == [
+        (tutor, 0, 0, None)
+    ]
+    assert one(app, "select count(*) from caas_scores") == 0
+
+
+def test_following_under_row_level_security_fails_aloud_and_is_tried_again(
+    app: Rows, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tutor = add_tutor(app)
+    app.execute("insert into caas_score_follow values (%s)", (tutor,))
+    app.execute("alter table profiles enable row level security")
+    with plain_role(app, ours=True) as role, worker_as(url, role) as db:
+        assert follow.follow(db, None) == 0
+    assert "row-level security" in caplog.text
+    assert one(app, "select profile_id from caas_score_follow") == tutor

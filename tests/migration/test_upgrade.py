@@ -1,0 +1,135 @@
+"""An upgraded database is the database of a fresh install, whatever the older release had put there."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from caas_worker import migrate
+from caas_worker.marketplace import schema
+from caas_worker.shipped import Shipped
+from tests.conftest import Databases
+from tests.migration.conftest import Release, Up
+from tests.migration.inventory import everything, ledger
+from tests.people import add_tutor, forget_marks, marks
+
+Owner = psycopg.Connection[Any]
+
+
+@pytest.fixture
+def fresh(url: str) -> set[str]:
+    """What a fresh install leaves in the database."""
+    with psycopg.connect(url) as connection:
+        return everything(connection)
+
+
+def an_older_body(release: Release) -> None:
+    for path in sorted((release.folder / "migrations" / "functions").glob("*.sql")):
+        path.write_text(path.read_text().replace("$function$\n", "$function$\n    -- as it was\n", 1))
+
+
+def an_older_comment(release: Release) -> None:
+    for path in sorted((release.folder / "migrations" / "functions").glob("*.sql")):
+        path.write_text(path.read_text().rstrip().removesuffix("';") + " As it was.';\n")
+
+
+def another_result(release: Release) -> None:
+    release.edit("functions/caas_wake.sql", "lost integer", "losses integer")
+    release.edit("functions/caas_wake.sql", "get diagnostics lost", "get diagnostics losses")
+
+
+def other_arguments(release: Release) -> None:
+    release.edit("functions/caas_expand.sql", "caas_expand(max_profiles integer)", "caas_expand(most bigint)")
+    release.edit("functions/caas_expand.sql", "caas_expand(integer)", "caas_expand(bigint)")
+    release.edit("functions/caas_expand.sql", "max_profiles", "most")
+
+
+def fewer_columns(release: Release) -> None:
+    release.edit("triggers/profile_graph.sql", "status, relationship_type, created_at", "status")
+    release.edit("triggers/profiles.sql", "avatar_url, business_verified", "avatar_url, business_verified, caas_score")
+
+
+def another_trigger_function(release: Release) -> None:
+    """The template that every trigger function is written from."""
+    release.edit("functions/caas_watch.sql", "            return null;\n", "            return null; -- as it was\n")
+
+
+def other_triggers(release: Release) -> None:
+    """The statement that every trigger is created by."""
+    release.edit("functions/caas_attach.sql", "for each statement", "for each statement when (true)")
+
+
+def a_function_that_is_gone(release: Release) -> None:
+    """A function that later releases no longer ship."""
+    text = release.path("functions/caas_merge_reasons.sql").read_text()
+    release.path("functions/caas_gone.sql").write_text(text.replace("caas_merge_reasons", "caas_gone"))
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        an_older_body,
+        an_older_comment,
+        another_result,
+        other_arguments,
+        fewer_columns,
+        another_trigger_function,
+        other_triggers,
+        a_function_that_is_gone,
+    ],
+    ids=lambda older: older.__name__,
+)
+def test_upgrade_equals_a_fresh_install(
+    up: Up, owner: Owner, another_release: Release, shipped: Shipped, fresh: set[str], older: Callable[[Release], None]
+) -> None:
+    older(another_release)
+    up(another_release.shipped)
+    assert everything(owner) != fresh, "this older release is no different"
+    up()
+    assert everything(owner) - fresh == set()
+    assert fresh - everything(owner) == set()
+    assert ledger(owner).keys() == {file.name for file in (*shipped.migrations, *shipped.functions, *shipped.triggers)}
+    assert up() == 0
+
+
+def test_a_new_migration_runs_once_after_those_that_ran(up: Up, owner: Owner, another_release: Release) -> None:
+    up()
+    another_release.path("migrations/0002_more.sql").write_text("create table caas_more (id integer);\n")
+    another_release.path("migrations/0002_more.rollback.sql").write_text("drop table caas_more;\n")
+    assert up(another_release.shipped) == 1
+    owner.execute("insert into caas_more values (1)")
+    assert up(another_release.shipped) == 0
+    assert owner.execute("select id from caas_more").fetchall() == [(1,)]
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(up: Up, owner: Owner, another_release: Release) -> None:
+    up()
+    before, recorded = everything(owner), ledger(owner)
+    another_release.path("migrations/0002_more.sql").write_text("create table caas_more (id integer); select 1 / 0;\n")
+    with pytest.raises(Exception, match="division by zero"):
+        up(another_release.shipped)
+    assert (everything(owner), ledger(owner)) == (before, recorded)
+
+
+def test_marks_and_scores_survive_an_upgrade(up: Up, owner: Owner, another_release: Release) -> None:
+    an_older_body(another_release)
+    up(another_release.shipped)
+    forget_marks(owner)
+    tutor = add_tutor(owner)
+    up()
+    assert marks(owner) == [("profiles", tutor, None, False, False)]
+
+
+def test_two_databases_of_one_server_are_migrated_apart(
+    databases: Databases, up: Up, owner: Owner, shipped: Shipped
+) -> None:
+    other = databases.create()
+    try:
+        with psycopg.connect(other, autocommit=True) as connection:
+            schema.create(connection)
+            assert up() > 0
+            assert migrate.up(other, shipped, lambda _: None) > 0
+            assert everything(connection) == everything(owner)
+    finally:
+        databases.drop(other)
