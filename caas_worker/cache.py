@@ -1,6 +1,7 @@
 """Cache: a batch is published in one transaction that first locks what is still ours."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,10 @@ from uuid import UUID
 from caas_worker.db import Database
 from caas_worker.model import Entry, Score, Scored
 from caas_worker.sql import statements
+
+
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of a NUL character in JSON, told from the same letters after an escaped backslash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ def row(entry: Entry, score: Score, now: datetime) -> str:
         },
         allow_nan=False,
     )
-    if "\\u0000" in text:
+    if NUL.search(text):
         raise ValueError(f"{score.version} returned text with a NUL character, which PostgreSQL can't keep")
     return text
 

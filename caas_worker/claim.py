@@ -13,6 +13,10 @@ PRIORITIES = (0, 10, 50, 90)
 """Manual, live, time, backfill. The order of caas_claim's floors."""
 
 
+SUSPECT_LOSSES = 2
+"""Leases that an entry may lose before it is claimed alone, as in the predicates of the queue's indexes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Woken:
     """Entries that a claimant made ready again, and those it set aside."""
@@ -53,6 +57,8 @@ class Claimant:
             ).fetchall()
         entries = tuple(Entry(*row) for row in rows)
         for entry in entries:
+            if entry.losses >= SUSPECT_LOSSES:
+                continue
             self._floors[entry.priority].reach(entry.place)
         if whole:
             self._whole.spent(time.monotonic() - begun)

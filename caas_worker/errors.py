@@ -12,6 +12,10 @@ CaasError
 
 from typing import ClassVar
 
+# SQLSTATE classes: cardinality, data, constraint, function and limit errors, a function's own RAISE, internal errors;
+# 57014 is a statement that took too long.
+ONE_PROFILES_STATES = ("21", "22", "23", "2F", "38", "39", "54", "57014", "P0", "XX")
+
 
 class CaasError(Exception):
     """The command could not be carried out."""
@@ -45,8 +49,8 @@ class DatabaseError(CaasError):
 
     @property
     def may_be_one_profile(self) -> bool:
-        """Whether a single profile's rows can be the cause; what is missing or forbidden (class 42) is everyone's."""
-        return self.sqlstate is not None and not self.sqlstate.startswith("42")
+        """Whether a single profile's rows can be the cause; what is missing, forbidden, full or busy is everyone's."""
+        return self.sqlstate is not None and self.sqlstate.startswith(ONE_PROFILES_STATES)
 
 
 class NotInstalled(CaasError):

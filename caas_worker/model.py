@@ -51,6 +51,8 @@ class Entry:
     last_changed_at: datetime
     deleted: bool
     attempts: int
+    losses: int = 0
+    """From SUSPECT_LOSSES on it was claimed alone, out of the order of places."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Line:
         rows: dict[UUID, str] = {}
         with self.telemetry.step("strategy"):
             for part in gathered:
+                failures |= {key: failure_of(error, "PROFILE_UNREADABLE") for key, error in part.unreadable.items()}
                 for key, profile in part.profiles.items():
                     try:
                         score = self.registry.score(profile, part.statistics, part.now)

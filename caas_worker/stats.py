@@ -1,5 +1,6 @@
 """Stats: what the rules read, in one round trip per function and batch."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ class Gathered:
     """The one time that all of it holds for."""
     profiles: Mapping[UUID, Profile]
     """Those that exist."""
+    unreadable: Mapping[UUID, Exception]
+    """Those that exist with facts of no sensible shape."""
     statistics: Mapping[str, Mapping[UUID, Stats]]
     """By function, then profile."""
 
@@ -41,13 +44,19 @@ def gather(db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile],
         now = row[0]
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
-        profiles = {facts["profile_id"]: _profile(facts) for facts in cursor}
+        profiles: dict[UUID, Profile] = {}
+        unreadable: dict[UUID, Exception] = {}
+        for facts in cursor:
+            try:
+                profiles[facts["profile_id"]] = _profile(facts)
+            except Exception as error:
+                unreadable[facts["profile_id"]] = error
         wanted: dict[str, list[UUID]] = defaultdict(list)
         for profile_id, profile in profiles.items():
             for function in needs(profile):
                 wanted[function].append(profile_id)
         statistics = {function: read(connection, function, ids, now) for function, ids in wanted.items()}
-    return Gathered(now, profiles, statistics)
+    return Gathered(now, profiles, unreadable, statistics)
 
 
 def read(
@@ -67,6 +76,7 @@ def read(
 
 
 def _profile(facts: dict[str, Any]) -> Profile:
-    details = {role: RoleDetails(**fields) for role, fields in facts.pop("role_details").items()}
+    facts = dict(facts)
+    details = {role: RoleDetails(**fields) for role, fields in json.loads(facts.pop("role_details")).items()}
     roles = frozenset(role.strip().upper() for role in facts.pop("roles") or () if role)
     return Profile(roles=roles, role_details=details, **facts)

@@ -8,7 +8,8 @@ select
     first_changed_at,
     last_changed_at,
     deleted,
-    attempts
+    attempts,
+    losses
 from caas_claim(
     %(batch_size)s::integer,
     %(token)s::uuid,

@@ -11,7 +11,4 @@ select exists(
 set local lock_timeout = 100;
 
 -- follow: copy totals to profiles.caas_score
-select
-    followed,
-    skipped
-from caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer);
+select caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer);

@@ -61,7 +61,10 @@ select distinct
 from pg_locks as l
 inner join pg_class as c on c.oid = l.relation
 inner join pg_stat_activity as a on a.pid = l.pid
-where case when %(relation)s::text is null then c.relname like 'caas\_%%' else c.oid = to_regclass(%(relation)s::text) end
+where case
+        when %(relation)s::text is null then c.relname like 'caas\_%%'
+        else c.oid = to_regclass(%(relation)s::text)
+    end
     and l.database = (
         select d.oid
         from pg_database as d

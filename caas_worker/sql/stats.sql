@@ -13,5 +13,5 @@ select
     bio_video_url,
     avatar_url,
     business_verified,
-    role_details
+    role_details::text
 from caas_profile_facts(%(profile_ids)s::uuid[]);

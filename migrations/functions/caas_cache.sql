@@ -64,8 +64,10 @@ begin
     ),
 
     following as (
-        insert into caas_score_follow (profile_id)
-        select c.profile_id
+        insert into caas_score_follow (profile_id, total_score)
+        select
+            c.profile_id,
+            c.total_score
         from computed as c
         where follow
             and c.total_score is distinct from (
@@ -74,7 +76,8 @@ begin
                 where s.profile_id = c.profile_id
             )
         order by c.profile_id
-        on conflict (profile_id) do nothing
+        on conflict (profile_id) do update
+            set total_score = excluded.total_score
     ),
 
     written as (

@@ -20,7 +20,8 @@ returns table (
     first_changed_at timestamptz,
     last_changed_at timestamptz,
     deleted boolean,
-    attempts integer
+    attempts integer,
+    losses integer
 )
 language plpgsql
 volatile
@@ -86,7 +87,8 @@ begin
         q.first_changed_at,
         q.last_changed_at,
         q.deleted,
-        q.attempts;
+        q.attempts,
+        q.losses;
 end;
 $function$;
 

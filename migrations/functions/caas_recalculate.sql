@@ -27,6 +27,9 @@ begin
     select array_agg(m.id)
     into marks
     from marked as m;
+    if marks is null then
+        return;
+    end if;
     perform caas_fold(cardinality(marks), 0, marks);
     return query
     select

@@ -75,10 +75,10 @@ begin
         where q.token is null
             and q.due_at is null
             and q.losses >= 2
+            and q.profile_id = any(chosen)
+            and q.claimed_alone
             and q.attempts >= max_attempts
             and q.generation = q.claimed_generation
-        limit max_entries
-        for update skip locked
     ) as o;
     with removed as (
         delete from caas_recalculation_queue as q

@@ -79,7 +79,7 @@ def test_every_command_exists_with_these_options(page: Path) -> None:
                 options = [option for parameter in KNOWN[longer].params for option in parameter.opts]
             else:
                 assert path, f"caas-worker {' '.join(words)}"
-                alternative = word in ("/", "…") or " ".join(path[:-1] + [word]).strip() in KNOWN
+                alternative = word in ("/", "…") or " ".join([*path[:-1], word]) in KNOWN
                 takes_values = not hasattr(KNOWN[" ".join(path)], "commands")
                 assert alternative or takes_values, f"caas-worker {' '.join(words)}: {word}"
 

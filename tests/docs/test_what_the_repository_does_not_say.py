@@ -13,6 +13,9 @@ INDEXES = re.compile(
     r"--(?:extra-)?index-url\s+\S*://|\bfiles[.]\w+[.]\w+/packages/",
     re.IGNORECASE,
 )
+MADE_UP = {"tests/unit/test_embedded_paths.py"}
+"""Files whose homes are nobody's."""
+
 HOMES = re.compile(r"(?<![\w./~$}-])/(?:home|Users|root|work|workspaces?|mnt)/\w")
 
 
@@ -29,6 +32,8 @@ def tracked() -> list[Path]:
 def test_no_tracked_file_names(words: re.Pattern[str]) -> None:
     found = []
     for path in tracked():
+        if str(path.relative_to(ROOT)) in MADE_UP:
+            continue
         try:
             text = path.read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):

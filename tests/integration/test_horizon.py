@@ -105,6 +105,19 @@ def test_a_mark_committed_below_the_floor_is_found_by_a_whole_search(
     assert line.fold(whole=True) == 1
 
 
+@pytest.mark.usefixtures("floors_follow_at_once")
+def test_many_marks_committed_below_the_floor_are_folded_without_a_pause_after_each_piece(
+    app: Rows, connect: Connect, make_line: MakeLine
+) -> None:
+    line = make_line(fold_size=2)
+    late = connect(autocommit=False)
+    enqueue(late, 5)
+    enqueue(app, 1)
+    assert line.fold() == 1
+    late.commit()
+    assert [line.fold(whole=True), line.fold(), line.fold()] == [2, 2, 1]
+
+
 def test_a_mark_committed_below_the_floor_is_found_soon_by_a_worker(
     app: Rows, connect: Connect, line: worker.Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
