@@ -11,7 +11,6 @@ from caas_worker.db import Database
 from caas_worker.model import Entry, Score, Scored
 from caas_worker.sql import statements
 
-
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """The escape of a NUL character in JSON, told from the same letters after an escaped backslash."""
 

@@ -37,10 +37,13 @@ class Claimant:
         self._whole = Pace()
         self._wake = Pace()
         self._held: Claim | None = None
+        self._suspects = False
         self._sql = statements("claim")
 
     def claim(self, size: int, *, whole: bool = False) -> Claim:
         """Lease up to `size` ready entries; an empty claim when there are none.
+
+        Suspects, which are claimed alone, take turns with ordinary batches, so that many of them hold nobody up.
 
         Args:
             whole: search from the very beginning, so that an empty result means that none is ready.
@@ -48,23 +51,32 @@ class Claimant:
         self.release()
         whole = whole or self._whole.due()
         begun = time.monotonic()
+        self._suspects = not self._suspects
+        claim = self._claim(size, whole=whole, suspects=self._suspects)
+        if not claim.entries and not self._suspects:
+            claim = self._claim(size, whole=whole, suspects=True)
+        for entry in claim.entries:
+            if entry.losses < SUSPECT_LOSSES:
+                self._floors[entry.priority].reach(entry.place)
+        if whole:
+            self._whole.spent(time.monotonic() - begun)
+        self._held = claim if claim.entries else None
+        return claim
+
+    def _claim(self, size: int, *, whole: bool, suspects: bool) -> Claim:
         token = uuid4()
-        floors = [0 if whole else self._floors[priority].value for priority in PRIORITIES]
         with self._db.transaction(lazily=True) as connection:
             rows = connection.execute(
                 self._sql["claim"],
-                {"batch_size": size, "token": token, "lease_seconds": self._lease_seconds, "floors": floors},
+                {
+                    "batch_size": size,
+                    "token": token,
+                    "lease_seconds": self._lease_seconds,
+                    "floors": [0 if whole else self._floors[priority].value for priority in PRIORITIES],
+                    "suspects": suspects,
+                },
             ).fetchall()
-        entries = tuple(Entry(*row) for row in rows)
-        for entry in entries:
-            if entry.losses >= SUSPECT_LOSSES:
-                continue
-            self._floors[entry.priority].reach(entry.place)
-        if whole:
-            self._whole.spent(time.monotonic() - begun)
-        claim = Claim(token, entries)
-        self._held = claim if entries else None
-        return claim
+        return Claim(token, tuple(Entry(*row) for row in rows))
 
     def wake(self, *, now: bool = False) -> Woken:
         """Make entries ready whose pause is over or whose lease lapsed: at most once a second, unless `now`."""

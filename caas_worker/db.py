@@ -17,12 +17,15 @@ from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, No
 _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
 DATA_EXCEPTION = "22000"
+SHORTEST_TIMEOUT_SECONDS = 1.0
 
 
 def translate(error: psycopg.Error) -> CaasError:
     """The product's error for a driver's: away, not installed, or an answer that repeating will not cure."""
     state = error.sqlstate
-    message = str(error).strip()
+    # not the context: that is the text of whole functions
+    parts = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
+    message = ". ".join(part.rstrip(".") for part in parts if part) or str(error).strip()
     if isinstance(error, PoolTimeout) or (state is None and isinstance(error, psycopg.OperationalError)):
         return DatabaseUnavailable(f"The database does not answer: {message}")
     if state is not None and state.startswith(_GONE):
@@ -30,8 +33,8 @@ def translate(error: psycopg.Error) -> CaasError:
     if state is None and isinstance(error, psycopg.DataError):
         # the driver itself could not read a value, such as a date outside its calendar
         state = DATA_EXCEPTION
-    if state in _UNDEFINED and "caas_" in message.splitlines()[0]:
-        return NotInstalled(f"{message.splitlines()[0]}. Run: caas-worker migrate up")
+    if state in _UNDEFINED and "caas_" in message:
+        return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)
 
 
@@ -45,10 +48,7 @@ class Database:
 
     def __init__(self, conninfo: str, *, pool_size: int = 4, statement_timeout: float = 30) -> None:
         self.conninfo = conninfo
-        self._begin = (
-            f"begin isolation level read committed; set local statement_timeout = {round(statement_timeout * 1000)}"
-        )
-        self._begin_lazily = f"{self._begin}; set local synchronous_commit = off"
+        self._statement_timeout = statement_timeout
         self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
             conninfo,
             min_size=1,
@@ -71,13 +71,14 @@ class Database:
         self._pool.close()
 
     @contextlib.contextmanager
-    def transaction(self, *, lazily: bool = False) -> Iterator[Connection[TupleRow]]:
+    def transaction(self, *, lazily: bool = False, share_of_timeout: float = 1) -> Iterator[Connection[TupleRow]]:
         """One READ COMMITTED transaction.
 
         Args:
             lazily: do not wait for the disk. Right for the steps of the line: a crash undoes such a transaction as a
                 whole, the marks or entries that it took are there again, and the work is done again. The marks
                 themselves were made durable by the application's own commit.
+            share_of_timeout: of the statement timeout; at least SHORTEST_TIMEOUT_SECONDS are given.
 
         Raises:
             DatabaseUnavailable: the server is away; nothing is known of the transaction.
@@ -85,11 +86,22 @@ class Database:
         """
         try:
             with self._pool.connection() as connection:
-                connection.execute(self._begin_lazily if lazily else self._begin)
+                connection.execute(self._begin(lazily, share_of_timeout))
                 yield connection
                 connection.execute("commit")
         except psycopg.Error as error:
             raise translate(error) from error
+
+    def _begin(self, lazily: bool, share_of_timeout: float) -> str:
+        """All that a transaction needs to be told, in one round trip."""
+        seconds = max(
+            self._statement_timeout * share_of_timeout, min(self._statement_timeout, SHORTEST_TIMEOUT_SECONDS)
+        )
+        return (
+            "begin isolation level read committed; set local search_path = public, pg_temp; "
+            f"set local statement_timeout = {round(seconds * 1000)}"
+            f"{'; set local synchronous_commit = off' if lazily else ''}"
+        )
 
     def forget_connections(self) -> None:
         """Drop connections that a restarted server left dead."""

@@ -69,4 +69,5 @@ class Fleet:
         return [process.pid for process in self._processes]
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL)
+        # a session of its own: Ctrl-C at the terminal is this process's to pass on, once
+        return subprocess.Popen(self.command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=True)

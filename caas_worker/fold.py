@@ -17,10 +17,13 @@ class Folded:
     expanded: int
     """Marks that a mark of everyone was turned into."""
 
+    is_full: bool
+    """There may be more."""
+
     @property
-    def work(self) -> int:
-        """Marks taken or made: 0 means that nothing was there."""
-        return self.marks + self.expanded
+    def found_any(self) -> bool:
+        """Something was there: marks, or a mark of everyone."""
+        return bool(self.marks or self.expanded)
 
 
 class Folder:
@@ -31,10 +34,13 @@ class Folder:
         self._size = size
         self._floor = Floor()
         self._whole = Pace()
+        self._expansion = Pace()
         self._sql = statements("fold")
 
     def fold(self, *, whole: bool = False) -> Folded:
-        """Move up to `size` marks into the queue; expand a mark of everyone when there is nothing else.
+        """Move up to `size` marks into the queue, and expand a mark of everyone by its next profiles.
+
+        Expanding waits while folds are full, but not for long: live changes may never cease.
 
         Args:
             whole: search from the very beginning, so that an empty result means that no mark is left.
@@ -47,12 +53,14 @@ class Folder:
             ).fetchone()
             assert row is not None
             marks, entries, last_id = row
-            expanded = 0
-            if not marks:
-                expansion = connection.execute(self._sql["expand"], {"max_profiles": self._size}).fetchone()
-                assert expansion is not None
-                expanded = expansion[0]
+        expanded = 0
+        if marks < self._size or self._expansion.due():
+            with self._db.transaction(lazily=True) as connection:
+                row = connection.execute(self._sql["expand"], {"max_profiles": self._size}).fetchone()
+                assert row is not None
+                expanded = row[0]
+            self._expansion.spent(0)
         self._floor.reach(last_id)
         if whole:
             self._whole.spent(time.monotonic() - begun)
-        return Folded(marks, entries, expanded)
+        return Folded(marks, entries, expanded, is_full=marks == self._size or expanded == self._size)

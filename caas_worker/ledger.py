@@ -110,6 +110,7 @@ def open_ledger(conninfo: str, say: Say, *, patience_seconds: float = PATIENCE_S
     """
     try:
         with connect(conninfo) as connection:
+            connection.execute("set search_path = public, pg_temp")
             queries = statements("migrate")
             deadline = time.monotonic() + patience_seconds
             told = False

@@ -12,7 +12,7 @@ from caas_worker.account import account
 from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
 from caas_worker.db import Database
-from caas_worker.fold import Folder
+from caas_worker.fold import Folded, Folder
 from caas_worker.model import Claim, Failure, Scored
 from caas_worker.strategies import Registry
 from caas_worker.telemetry import Batch, Telemetry
@@ -30,12 +30,12 @@ class Line:
     follows: bool
     telemetry: Telemetry
 
-    def fold(self, *, whole: bool = False) -> int:
-        """Move marks into the queue; returns how many were taken or made (`whole`: 0 means that none is left)."""
+    def fold(self, *, whole: bool = False) -> Folded:
+        """Move the next marks into the queue (`whole`: finding none means that none is left)."""
         with self.telemetry.step("fold"):
             folded = self.folder.fold(whole=whole)
         self.telemetry.marks += folded.marks
-        return folded.work
+        return folded
 
     def run_batch(self, size: int, *, whole: bool = False) -> Batch | None:
         """Take up to `size` profiles from claim to cache; None when nothing is ready."""
@@ -58,7 +58,9 @@ class Line:
         with self.telemetry.step("stats"):
             failures = bisect(
                 claim.profile_ids,
-                lambda ids: gathered.append(stats.gather(self.db, ids, self.registry.needs)),
+                lambda ids: gathered.append(
+                    stats.gather(self.db, ids, self.registry.needs, share=len(ids) / len(claim.entries))
+                ),
                 "STATISTICS_FAILED",
             )
         entries = {entry.profile_id: entry for entry in claim.entries}

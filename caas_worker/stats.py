@@ -31,14 +31,19 @@ class Gathered:
     """By function, then profile."""
 
 
-def gather(db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile], Sequence[str]]) -> Gathered:
+def gather(
+    db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile], Sequence[str]], *, share: float = 1
+) -> Gathered:
     """Facts and statistics of the profiles, with the functions that each one `needs`.
+
+    A `share` of a batch gets that share of the statement timeout, so that finding the one profile whose statistics
+    take too long takes about as long as two batches may, not as many as there are profiles.
 
     One transaction, which begins after the claim was committed: only then does it see every change that the claim
     covers.
     """
     queries = statements("stats")
-    with db.transaction(lazily=True) as connection:
+    with db.transaction(lazily=True, share_of_timeout=share) as connection:
         row = connection.execute(queries["now"]).fetchone()
         assert row is not None
         now = row[0]
@@ -46,15 +51,16 @@ def gather(db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile],
         cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
         profiles: dict[UUID, Profile] = {}
         unreadable: dict[UUID, Exception] = {}
-        for facts in cursor:
-            try:
-                profiles[facts["profile_id"]] = _profile(facts)
-            except Exception as error:
-                unreadable[facts["profile_id"]] = error
         wanted: dict[str, list[UUID]] = defaultdict(list)
-        for profile_id, profile in profiles.items():
-            for function in needs(profile):
-                wanted[function].append(profile_id)
+        for facts in cursor:
+            profile_id = facts["profile_id"]
+            try:
+                profile = _profile(facts)
+                for function in needs(profile):
+                    wanted[function].append(profile_id)
+                profiles[profile_id] = profile
+            except Exception as error:
+                unreadable[profile_id] = error
         statistics = {function: read(connection, function, ids, now) for function, ids in wanted.items()}
     return Gathered(now, profiles, unreadable, statistics)
 
@@ -69,7 +75,7 @@ def read(
     cursor = connection.cursor(row_factory=dict_row)
     cursor.adapters.register_loader("numeric", FloatLoader)
     cursor.execute(
-        sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier(function)),
+        sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier("public", function)),
         (list(profile_ids), now),
     )
     return {row.pop("profile_id"): row for row in cursor}

@@ -24,6 +24,8 @@ from caas_worker.telemetry import Telemetry
 
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
+FULL_FOLDS_PER_BATCH = 10
+"""How many full folds a drain puts before its next batch: marks first merge, but may never cease."""
 
 log = logging.getLogger(__name__)
 
@@ -85,14 +87,16 @@ def drain(
     whole = True
     try:
         while not over() and (max_batches is None or seen.batches < max_batches):
-            marks = line.fold(whole=whole)
-            while marks and not over():
-                marks = line.fold()
+            folded = line.fold(whole=whole)
+            for _ in range(FULL_FOLDS_PER_BATCH):
+                if not folded.is_full or over():
+                    break
+                folded = line.fold()
             batch = line.run_batch(batch_size, whole=whole)
-            if batch is None and whole and not line.fold(whole=True):
+            if batch is None and whole and not line.fold(whole=True).found_any:
                 break
             whole = batch is None
-    except CaasError:
+    except Exception:
         with contextlib.suppress(CaasError):
             line.claimant.release()
         raise
@@ -137,6 +141,10 @@ class Worker:
             except CaasError as error:
                 outage = self._wait_out(error, outage)
                 continue
+            except Exception as error:
+                log.exception("an error that nobody foresaw; the batch is given back")
+                outage = self._wait_out(error, outage)
+                continue
             pause = SHORTEST_PAUSE_SECONDS if busy else min(pause * 2, self._settings.poll_interval)
             if not busy:
                 self._stop.wait(pause)
@@ -144,7 +152,7 @@ class Worker:
 
     def _turn(self) -> bool:
         self._beat()
-        marks = self._line.fold()
+        folded = self._line.fold()
         batch = self._line.run_batch(self._settings.run_batch_size)
         if self._line.follows and self._left_over.due():
             begun = time.monotonic()
@@ -152,9 +160,9 @@ class Worker:
             self._left_over.spent(time.monotonic() - begun)
         if batch and batch.errors:
             log.warning("batch of %d: %s", batch.size, dict(batch.errors))
-        return bool(marks) or batch is not None
+        return folded.found_any or batch is not None
 
-    def _wait_out(self, error: CaasError, outage: float) -> float:
+    def _wait_out(self, error: Exception, outage: float) -> float:
         outage = min(max(outage * 2, 0.1), LONGEST_OUTAGE_PAUSE_SECONDS)
         log.error("%s; trying again in %.1f s", error, outage)
         self._stop.wait(outage)
@@ -176,6 +184,7 @@ class Worker:
                     "profiles": self._line.telemetry.endings["scored"],
                 },
             )
+        with self._line.db.transaction() as connection:
             connection.execute(statements("worker")["forget"])
         self._next_beat = time.monotonic() + self._settings.heartbeat_seconds
 

@@ -6,6 +6,8 @@ create sequence caas_generation;
 comment on sequence caas_generation is
     'Generations of queue entries, and their places in the queue: whoever becomes ready takes the next number.';
 
+-- vacuum_truncate is off because cutting off the empty end of a table takes an exclusive lock, for which the
+-- application's inserts would wait. The check cannot fail in a trigger: triggers write 10 and 90 only.
 create table caas_changes (
     id bigint generated always as identity,
     reason text not null,
@@ -16,14 +18,16 @@ create table caas_changes (
     booking_id uuid,
     deleted boolean not null default false,
     everyone boolean not null default false,
-    constraint caas_changes_are_numbered primary key (id)
+    constraint caas_changes_are_numbered primary key (id),
+    constraint caas_changes_know_their_priorities check (priority in (0, 10, 50, 90))
 )
 with (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_insert_threshold = 50000,
     autovacuum_vacuum_insert_scale_factor = 0,
-    autovacuum_vacuum_cost_delay = 0
+    autovacuum_vacuum_cost_delay = 0,
+    vacuum_truncate = off
 );
 
 create index caas_changes_that_mark_everyone on caas_changes (id) where everyone;

@@ -14,7 +14,8 @@ from caas_claim(
     %(batch_size)s::integer,
     %(token)s::uuid,
     make_interval(secs => %(lease_seconds)s::double precision),
-    %(floors)s::bigint[]
+    %(floors)s::bigint[],
+    %(suspects)s::boolean
 );
 
 -- wake: make paused and lapsed entries ready again

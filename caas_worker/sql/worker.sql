@@ -12,7 +12,12 @@ where worker_id = %(worker_id)s;
 
 -- forget: workers that have been silent for long left without a word
 delete from caas_workers
-where beat_at < clock_timestamp() - interval '1 hour';
+where worker_id in (
+    select w.worker_id
+    from caas_workers as w
+    where w.beat_at < clock_timestamp() - interval '1 hour'
+    for update skip locked
+);
 
 -- beating: seconds since a worker of this host last said that it lives
 select extract(epoch from clock_timestamp() - max(beat_at))::double precision

@@ -8,7 +8,7 @@ create or replace function caas_attach(
 returns void
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
     event record;

@@ -18,7 +18,7 @@ create or replace function caas_cache(
 returns table (profile_id uuid, ending text)
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
@@ -33,7 +33,7 @@ begin
     perform
     from (
         select q.profile_id
-        from caas_recalculation_queue as q
+        from public.caas_recalculation_queue as q
         where q.profile_id = any(claimed)
             and q.token = claim_token
         order by q.profile_id
@@ -58,13 +58,13 @@ begin
         )
         where (
             select q.token
-            from caas_recalculation_queue as q
+            from public.caas_recalculation_queue as q
             where q.profile_id = c.profile_id
         ) = claim_token
     ),
 
     following as (
-        insert into caas_score_follow (profile_id, total_score)
+        insert into public.caas_score_follow (profile_id, total_score)
         select
             c.profile_id,
             c.total_score
@@ -72,7 +72,7 @@ begin
         where follow
             and c.total_score is distinct from (
                 select s.total_score
-                from caas_scores as s
+                from public.caas_scores as s
                 where s.profile_id = c.profile_id
             )
         order by c.profile_id
@@ -81,7 +81,7 @@ begin
     ),
 
     written as (
-        insert into caas_scores (
+        insert into public.caas_scores (
             profile_id, role_type, total_score, score_breakdown, score_inputs, reason, calculation_version,
             gate_failed, calculated_at, source_changed_at, next_due_at, generation
         )
@@ -124,12 +124,12 @@ begin
         array_agg(q.profile_id),
         array_agg(q.profile_id) filter (where q.deleted)
     into absent, deleted
-    from caas_recalculation_queue as q
+    from public.caas_recalculation_queue as q
     where q.profile_id = any(missing)
         and q.token = claim_token;
     if absent is not null then
         with dropped as (
-            delete from caas_scores as s
+            delete from public.caas_scores as s
             where s.profile_id = any(absent)
             returning s.profile_id
         )
@@ -137,14 +137,14 @@ begin
         select array_agg(d.profile_id)
         into removed
         from dropped as d;
-        delete from caas_score_follow as f
+        delete from public.caas_score_follow as f
         where f.profile_id = any(absent);
     end if;
 
-    delete from caas_recalculation_queue as q
+    delete from public.caas_recalculation_queue as q
     where q.profile_id = any(published || absent)
         and q.generation = q.claimed_generation;
-    update caas_recalculation_queue as q
+    update public.caas_recalculation_queue as q
     set
         token = null,
         lease_until = null,
@@ -152,7 +152,7 @@ begin
         losses = 0,
         error = null,
         priority = q.later_priority,
-        place = nextval('caas_generation'),
+        place = nextval('public.caas_generation'),
         reasons = q.later_reasons,
         first_changed_at = q.later_changed_at,
         later_priority = null,

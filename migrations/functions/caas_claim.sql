@@ -2,6 +2,7 @@
 --
 -- Order: priority, then place, among the ready; locked rows are somebody else's. Nothing stays locked after this
 -- short transaction: the token says whose the entries are, until the lease ends.
+-- suspects: whether to look first for an entry that lost two leases, which is then claimed alone.
 -- floors (one per priority 0, 10, 50, 90) is where the search begins: an application transaction left open keeps
 -- every entry ever claimed in the index as a dead row, and a search from the head would walk them all each time. The
 -- caller comes back with zeros regularly. Each entry that becomes ready takes a place above all given before.
@@ -9,7 +10,8 @@ create or replace function caas_claim(
     batch_size integer,
     claim_token uuid,
     lease interval,
-    floors bigint[] default '{0,0,0,0}'
+    floors bigint[] default '{0,0,0,0}',
+    suspects boolean default true
 )
 returns table (
     profile_id uuid,
@@ -25,7 +27,7 @@ returns table (
 )
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
@@ -37,18 +39,20 @@ declare
     chosen uuid[];
     more uuid[];
 begin
-    select array_agg(s.profile_id)
-    into chosen
-    from (
-        select q.profile_id
-        from caas_recalculation_queue as q
-        where q.token is null
-            and q.due_at is null
-            and q.losses >= 2
-        order by q.priority, q.place
-        limit 1
-        for update skip locked
-    ) as s;
+    if suspects then
+        select array_agg(s.profile_id)
+        into chosen
+        from (
+            select q.profile_id
+            from public.caas_recalculation_queue as q
+            where q.token is null
+                and q.due_at is null
+                and q.losses >= 2
+            order by q.priority, q.place
+            limit 1
+            for update skip locked
+        ) as s;
+    end if;
     if chosen is null then
         chosen := '{}';
         for level in 1 .. cardinality(levels) loop
@@ -57,7 +61,7 @@ begin
             into more
             from (
                 select q.profile_id
-                from caas_recalculation_queue as q
+                from public.caas_recalculation_queue as q
                 where q.token is null
                     and q.due_at is null
                     and q.losses < 2
@@ -71,7 +75,7 @@ begin
         end loop;
     end if;
     return query
-    update caas_recalculation_queue as q
+    update public.caas_recalculation_queue as q
     set
         token = claim_token,
         lease_until = clock_timestamp() + lease,
@@ -92,5 +96,5 @@ begin
 end;
 $function$;
 
-comment on function caas_claim(integer, uuid, interval, bigint[]) is
+comment on function caas_claim(integer, uuid, interval, bigint[], boolean) is
     'Leases up to batch_size ready entries under the token and returns them.';

@@ -12,15 +12,15 @@ returns table (
 )
 language sql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
     select
         k.profile_id,
         k.google_calendar_synced,
         k.google_classroom_synced,
         s.virtual_usage_rate
-    from caas_link_stats(profile_ids, as_of) as k
-    inner join caas_performance_stats(profile_ids, as_of) as s on s.profile_id = k.profile_id;
+    from public.caas_link_stats(profile_ids, as_of) as k
+    inner join public.caas_performance_stats(profile_ids, as_of) as s on s.profile_id = k.profile_id;
 $function$;
 
 comment on function caas_digital_stats(uuid[], timestamptz) is

@@ -13,6 +13,10 @@ as $function$
 declare
     mark bigint;
 begin
+    if priority is null or priority not in (0, 10, 50, 90) or reason is null or btrim(reason) = '' then
+        raise exception 'a reason is needed, and a priority of 0, 10, 50 or 90'
+            using errcode = 'invalid_parameter_value';
+    end if;
     select c.id
     into mark
     from public.caas_changes as c
@@ -24,7 +28,7 @@ begin
     for update skip locked;
     if mark is null then
         insert into public.caas_changes (reason, priority, everyone)
-        values (caas_enqueue_everyone.reason, caas_enqueue_everyone.priority, true)
+        values (left(btrim(caas_enqueue_everyone.reason), 100), caas_enqueue_everyone.priority, true)
         returning id into mark;
     end if;
     return mark;

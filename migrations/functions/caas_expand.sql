@@ -4,19 +4,19 @@ create or replace function caas_expand(max_profiles integer)
 returns integer
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set jit = off
 as $function$
 declare
-    mark caas_changes;
+    mark public.caas_changes;
     reached uuid;
     expanded integer;
 begin
     select c.*
     into mark
-    from caas_changes as c
+    from public.caas_changes as c
     where c.everyone
     order by c.id
     limit 1
@@ -27,7 +27,7 @@ begin
     with known as (
         (
             select p.id
-            from profiles as p
+            from public.profiles as p
             where p.id > coalesce(mark.profile_id, '00000000-0000-0000-0000-000000000000')
                 or (mark.profile_id is null and p.id = '00000000-0000-0000-0000-000000000000')
             order by p.id
@@ -36,7 +36,7 @@ begin
         union
         (
             select s.profile_id
-            from caas_scores as s
+            from public.caas_scores as s
             where s.profile_id > coalesce(mark.profile_id, '00000000-0000-0000-0000-000000000000')
                 or (mark.profile_id is null and s.profile_id = '00000000-0000-0000-0000-000000000000')
             order by s.profile_id
@@ -52,7 +52,7 @@ begin
     ),
 
     marked as (
-        insert into caas_changes (reason, priority, changed_at, profile_id)
+        insert into public.caas_changes (reason, priority, changed_at, profile_id)
         select
             mark.reason,
             mark.priority,
@@ -69,10 +69,10 @@ begin
     into expanded, reached
     from marked as m;
     if expanded < max_profiles then
-        delete from caas_changes as c
+        delete from public.caas_changes as c
         where c.id = mark.id;
     else
-        update caas_changes as c
+        update public.caas_changes as c
         set profile_id = reached
         where c.id = mark.id;
     end if;

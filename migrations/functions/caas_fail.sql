@@ -12,13 +12,14 @@ create or replace function caas_fail(
 returns table (profile_id uuid, ending text)
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 #variable_conflict use_column
 declare
+    longest_backoff constant interval := '1 hour';
     failed uuid[];
 begin
     select array_agg(f.profile_id)
@@ -31,7 +32,7 @@ begin
     ),
 
     finished as (
-        delete from caas_recalculation_queue as q
+        delete from public.caas_recalculation_queue as q
         where q.profile_id = any(failed)
             and q.token = claim_token
             and q.attempts + 1 >= max_attempts
@@ -40,7 +41,7 @@ begin
     ),
 
     set_aside as (
-        insert into caas_dead_entries (
+        insert into public.caas_dead_entries (
             profile_id, error, message, detail, attempts, reasons, first_changed_at, last_changed_at
         )
         select
@@ -59,7 +60,7 @@ begin
     ),
 
     postponed as (
-        update caas_recalculation_queue as q
+        update public.caas_recalculation_queue as q
         set
             token = null,
             lease_until = null,
@@ -70,9 +71,9 @@ begin
                 from reported as f
                 where f.profile_id = q.profile_id
             ),
-            due_at = clock_timestamp() + backoff * (2 ^ least(q.attempts, 20)) * (0.5 + random()),
+            due_at = clock_timestamp() + least(backoff * (2 ^ least(q.attempts, 20)), longest_backoff) * (0.5 + random()),
             priority = least(q.priority, q.later_priority),
-            reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+            reasons = public.caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
             first_changed_at = least(q.first_changed_at, q.later_changed_at),
             later_priority = null,
             later_reasons = null,

@@ -15,7 +15,7 @@ create or replace function caas_fold(
 returns table (marks integer, entries integer, last_id bigint)
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set enable_bitmapscan = off
@@ -31,7 +31,7 @@ begin
         into taken
         from (
             select c.id
-            from caas_changes as c
+            from public.caas_changes as c
             where c.id >= from_id
                 and not c.everyone
             order by c.id
@@ -47,7 +47,7 @@ begin
         return;
     end if;
     with marked as (
-        delete from caas_changes as c
+        delete from public.caas_changes as c
         where c.id = any(taken)
         returning c.*
     ),
@@ -65,7 +65,7 @@ begin
         select
             (
                 select l.profile_id
-                from listings as l
+                from public.listings as l
                 where l.id = m.listing_id
             ),
             m.reason,
@@ -78,8 +78,8 @@ begin
         select
             (
                 select l.profile_id
-                from bookings as b
-                inner join listings as l on l.id = b.listing_id
+                from public.bookings as b
+                inner join public.listings as l on l.id = b.listing_id
                 where b.id = m.booking_id
             ),
             m.reason,
@@ -104,14 +104,14 @@ begin
     ),
 
     written as (
-        insert into caas_recalculation_queue as q (
+        insert into public.caas_recalculation_queue as q (
             profile_id, generation, priority, place, reasons, first_changed_at, last_changed_at, deleted
         )
         select
             m.profile_id,
-            nextval('caas_generation'),
+            nextval('public.caas_generation'),
             m.priority,
-            nextval('caas_generation'),
+            nextval('public.caas_generation'),
             m.reasons,
             m.first_changed_at,
             m.last_changed_at,
@@ -132,10 +132,10 @@ begin
                     when q.token is null then least(q.first_changed_at, excluded.first_changed_at)
                     else q.first_changed_at
                 end,
-                reasons = case when q.token is null then caas_merge_reasons(q.reasons, excluded.reasons) else q.reasons end,
+                reasons = case when q.token is null then public.caas_merge_reasons(q.reasons, excluded.reasons) else q.reasons end,
                 later_priority = case when q.token is not null then least(q.later_priority, excluded.priority) end,
                 later_reasons = case
-                    when q.token is not null then caas_merge_reasons(q.later_reasons, excluded.reasons)
+                    when q.token is not null then public.caas_merge_reasons(q.later_reasons, excluded.reasons)
                 end,
                 later_changed_at = case
                     when q.token is not null then least(q.later_changed_at, excluded.first_changed_at)
@@ -147,7 +147,7 @@ begin
     into queued
     from written as w;
     entries := coalesce(cardinality(queued), 0);
-    delete from caas_dead_entries as d
+    delete from public.caas_dead_entries as d
     where d.profile_id = any(queued);
     return next;
 end;

@@ -2,8 +2,8 @@
 --
 -- The one write to a table of the application's: in a short transaction of its own, only where the value differs, and
 -- only to rows that nobody holds. Who never waits is in no deadlock. What was skipped stays listed for a later call.
--- A total is taken off the list only if it is still the one that was copied: a newer one may have been listed meanwhile,
--- and the delete looks at the row as it is then.
+-- A total is taken off the list only if it is still the one that was copied: a newer one may have been listed
+-- meanwhile, and the delete looks at the row as it is then.
 create or replace function caas_follow(
     profile_ids uuid[],
     max_profiles integer
@@ -11,7 +11,7 @@ create or replace function caas_follow(
 returns integer
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
@@ -21,16 +21,17 @@ declare
     free uuid[];
     followed integer;
 begin
-    insert into caas_score_follow (profile_id, total_score)
+    insert into public.caas_score_follow (profile_id, total_score)
     select
         s.profile_id,
         s.total_score
-    from caas_scores as s
+    from public.caas_scores as s
     where s.profile_id = any(profile_ids)
-        and s.total_score <> (
-            select p.caas_score
-            from profiles as p
+        and exists(
+            select
+            from public.profiles as p
             where p.id = s.profile_id
+                and p.caas_score is distinct from s.total_score
         )
     order by s.profile_id
     on conflict (profile_id) do nothing;
@@ -40,10 +41,10 @@ begin
         into free
         from (
             select p.id
-            from caas_score_follow as f
+            from public.caas_score_follow as f
             cross join lateral (
                 select held.id
-                from profiles as held
+                from public.profiles as held
                 where held.id = f.profile_id
                 for no key update skip locked
             ) as p
@@ -54,10 +55,10 @@ begin
         into free
         from (
             select p.id
-            from caas_score_follow as f
+            from public.caas_score_follow as f
             cross join lateral (
                 select held.id
-                from profiles as held
+                from public.profiles as held
                 where held.id = f.profile_id
                 for no key update skip locked
             ) as p
@@ -65,24 +66,24 @@ begin
             limit max_profiles
         ) as l;
     end if;
-    update profiles as p
+    update public.profiles as p
     set caas_score = (
         select f.total_score
-        from caas_score_follow as f
+        from public.caas_score_follow as f
         where f.profile_id = p.id
     )
     where p.id = any(free)
         and p.caas_score is distinct from (
             select f.total_score
-            from caas_score_follow as f
+            from public.caas_score_follow as f
             where f.profile_id = p.id
         );
     get diagnostics followed = row_count;
-    delete from caas_score_follow as f
+    delete from public.caas_score_follow as f
     where f.profile_id = any(free)
         and f.total_score = (
             select p.caas_score
-            from profiles as p
+            from public.profiles as p
             where p.id = f.profile_id
         );
     return followed;

@@ -11,7 +11,7 @@ returns table (
 )
 language plpgsql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set enable_memoize = off
@@ -46,7 +46,7 @@ begin
             select
                 own.profile_id,
                 own.integration_type
-            from student_integration_links as own
+            from public.student_integration_links as own
             where own.profile_id = ids.profile_id
                 and own.is_active
             offset 0

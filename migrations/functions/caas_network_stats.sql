@@ -12,7 +12,7 @@ returns table (
 )
 language plpgsql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set enable_memoize = off
@@ -53,7 +53,7 @@ begin
                 led.source_profile_id,
                 led.target_profile_id,
                 led.relationship_type
-            from profile_graph as led
+            from public.profile_graph as led
             where led.source_profile_id = ids.profile_id
                 and led.status = 'ACTIVE'
                 and led.target_profile_id <> led.source_profile_id
@@ -71,7 +71,7 @@ begin
                 led.source_profile_id,
                 led.target_profile_id,
                 led.relationship_type
-            from profile_graph as led
+            from public.profile_graph as led
             where led.target_profile_id = ids.profile_id
                 and led.status = 'ACTIVE'
                 and led.target_profile_id <> led.source_profile_id

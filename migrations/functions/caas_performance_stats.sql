@@ -21,7 +21,7 @@ returns table (
 )
 language plpgsql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set enable_memoize = off
@@ -63,7 +63,7 @@ begin
             select
                 own.id,
                 own.profile_id
-            from listings as own
+            from public.listings as own
             where own.profile_id = ids.profile_id
             offset 0
         ) as l
@@ -73,7 +73,7 @@ begin
                 held.status,
                 held.type,
                 held.recording_url
-            from bookings as held
+            from public.bookings as held
             where held.listing_id = l.id
                 and held.status in ('Completed', 'Pending log')
             offset 0
@@ -119,7 +119,7 @@ begin
             select
                 got.reviewee_id,
                 got.rating
-            from profile_reviews as got
+            from public.profile_reviews as got
             where got.reviewee_id = ids.profile_id
                 and got.reviewer_id is distinct from got.reviewee_id
             offset 0

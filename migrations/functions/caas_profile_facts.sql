@@ -17,7 +17,7 @@ returns table (
 )
 language plpgsql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set row_security = off
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
@@ -28,15 +28,15 @@ begin
     return query
     select
         p.id,
-        p.roles,
-        p.identity_verified,
-        p.dbs_verified,
+        p.roles::text[],
+        coalesce(p.identity_verified, false),
+        coalesce(p.dbs_verified, false),
         least(greatest(p.dbs_expiry_date, '0001-01-02 00:00:00+00'), '9999-12-30 00:00:00+00'),
-        p.available_free_help,
-        p.bio,
-        p.bio_video_url,
-        p.avatar_url,
-        p.business_verified,
+        coalesce(p.available_free_help, false),
+        p.bio::text,
+        p.bio_video_url::text,
+        p.avatar_url::text,
+        coalesce(p.business_verified, false),
         (
             select
                 coalesce(
@@ -52,10 +52,10 @@ begin
                     ),
                     '{}'
                 )
-            from role_details as d
+            from public.role_details as d
             where d.profile_id = p.id
         )
-    from profiles as p
+    from public.profiles as p
     where p.id = any(profile_ids);
 end;
 $function$;

@@ -8,19 +8,24 @@ create or replace function caas_recalculate(
 returns table (profile_id uuid, generation bigint)
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 #variable_conflict use_column
 declare
     marks bigint[];
 begin
+    if priority is null or priority not in (0, 10, 50, 90) or reason is null or btrim(reason) = '' then
+        raise exception 'a reason is needed, and a priority of 0, 10, 50 or 90'
+            using errcode = 'invalid_parameter_value';
+    end if;
     with marked as (
-        insert into caas_changes (reason, priority, profile_id)
+        insert into public.caas_changes (reason, priority, profile_id)
         select distinct
-            caas_recalculate.reason,
+            left(btrim(caas_recalculate.reason), 100),
             caas_recalculate.priority,
             ids.id
         from unnest(profile_ids) as ids (id)
+        where ids.id is not null
         returning id
     )
 
@@ -30,12 +35,12 @@ begin
     if marks is null then
         return;
     end if;
-    perform caas_fold(cardinality(marks), 0, marks);
+    perform public.caas_fold(cardinality(marks), 0, marks);
     return query
     select
         q.profile_id,
         q.generation
-    from caas_recalculation_queue as q
+    from public.caas_recalculation_queue as q
     where q.profile_id = any(profile_ids);
 end;
 $function$;

@@ -7,7 +7,7 @@ create or replace function caas_release(
 returns integer
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
 set jit = off
@@ -18,19 +18,19 @@ begin
     perform
     from (
         select q.profile_id
-        from caas_recalculation_queue as q
+        from public.caas_recalculation_queue as q
         where q.profile_id = any(profile_ids)
             and q.token = claim_token
         order by q.profile_id
         for update
     ) as locked;
-    update caas_recalculation_queue as q
+    update public.caas_recalculation_queue as q
     set
         token = null,
         lease_until = null,
         priority = least(q.priority, q.later_priority),
-        place = nextval('caas_generation'),
-        reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+        place = nextval('public.caas_generation'),
+        reasons = public.caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
         first_changed_at = least(q.first_changed_at, q.later_changed_at),
         later_priority = null,
         later_reasons = null,

@@ -11,7 +11,7 @@ create or replace function caas_wake(
 returns table (promoted integer, lost integer, dead integer)
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set plan_cache_mode = force_generic_plan
@@ -24,7 +24,7 @@ begin
     into chosen
     from (
         select q.profile_id
-        from caas_recalculation_queue as q
+        from public.caas_recalculation_queue as q
         where q.token is null
             and q.due_at is not null
             and q.due_at <= clock_timestamp()
@@ -32,10 +32,10 @@ begin
         limit max_entries
         for update skip locked
     ) as o;
-    update caas_recalculation_queue as q
+    update public.caas_recalculation_queue as q
     set
         due_at = null,
-        place = nextval('caas_generation')
+        place = nextval('public.caas_generation')
     where q.profile_id = any(chosen);
     get diagnostics promoted = row_count;
 
@@ -43,14 +43,14 @@ begin
     into chosen
     from (
         select q.profile_id
-        from caas_recalculation_queue as q
+        from public.caas_recalculation_queue as q
         where q.token is not null
             and q.lease_until < clock_timestamp()
         order by q.lease_until
         limit max_entries
         for update skip locked
     ) as o;
-    update caas_recalculation_queue as q
+    update public.caas_recalculation_queue as q
     set
         token = null,
         lease_until = null,
@@ -58,12 +58,12 @@ begin
         attempts = q.attempts + q.claimed_alone::integer,
         error = 'LEASE_LOST',
         priority = least(q.priority, q.later_priority),
-        reasons = caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
+        reasons = public.caas_merge_reasons(q.reasons, coalesce(q.later_reasons, '{}')),
         first_changed_at = least(q.first_changed_at, q.later_changed_at),
         later_priority = null,
         later_reasons = null,
         later_changed_at = null,
-        place = nextval('caas_generation')
+        place = nextval('public.caas_generation')
     where q.profile_id = any(chosen);
     get diagnostics lost = row_count;
 
@@ -71,7 +71,7 @@ begin
     into chosen
     from (
         select q.profile_id
-        from caas_recalculation_queue as q
+        from public.caas_recalculation_queue as q
         where q.token is null
             and q.due_at is null
             and q.losses >= 2
@@ -81,12 +81,12 @@ begin
             and q.generation = q.claimed_generation
     ) as o;
     with removed as (
-        delete from caas_recalculation_queue as q
+        delete from public.caas_recalculation_queue as q
         where q.profile_id = any(chosen)
         returning q.*
     )
 
-    insert into caas_dead_entries (
+    insert into public.caas_dead_entries (
         profile_id, error, message, attempts, reasons, first_changed_at, last_changed_at
     )
     select

@@ -31,7 +31,7 @@ create or replace function caas_watch(
 returns void
 language plpgsql
 volatile
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
 declare
     key_columns text[];
@@ -39,6 +39,7 @@ declare
     all_columns text[];
     old_values text;
     new_values text;
+    touched_by_update text;
     mark text;
 begin
     select
@@ -82,20 +83,43 @@ begin
     )
     into mark
     from unnest(key_columns, targets) with ordinality as t (key, target, place);
-    mark := format(
-        'insert into public.caas_changes (reason, deleted, profile_id, listing_id, booking_id) '
-        'with touched as (%%s) '
-        'select %L, %%s, marked.profile_id, marked.listing_id, marked.booking_id '
-        'from (%s) as marked (profile_id, listing_id, booking_id);',
-        watched,
-        mark
-    );
+    -- <rows> and <deleted> are filled in per event, by replace: a column or a condition may hold a percent sign
+    mark := 'insert into public.caas_changes (reason, deleted, profile_id, listing_id, booking_id) '
+        || 'with touched as (<rows>) '
+        || format('select %L, <deleted>, marked.profile_id, marked.listing_id, marked.booking_id ', watched)
+        || 'from (' || mark || ') as marked (profile_id, listing_id, booking_id);';
 
     select
         string_agg(format('old_row.%I', c.name), ', ' order by c.name),
         string_agg(format('new_row.%I', c.name), ', ' order by c.name)
     into old_values, new_values
     from unnest(all_columns) as c (name);
+
+    touched_by_update := format(
+        'select pair.* from old_rows as old_row full join new_rows as new_row on (%s) = (%s) '
+        'cross join lateral (values (%s), (%s)) as pair (%s) where (%s) is distinct from (%s)',
+        (select string_agg(format('old_row.%I', i.name), ', ') from unnest(identity) as i (name)),
+        (select string_agg(format('new_row.%I', i.name), ', ') from unnest(identity) as i (name)),
+        old_values,
+        new_values,
+        (select string_agg(format('%I', c.name), ', ' order by c.name) from unnest(all_columns) as c (name)),
+        old_values,
+        new_values
+    );
+
+    -- What a trigger's body says is first checked when it fires, in a write of the application's: so try it here, over
+    -- no rows. A key that is no uuid and a column whose type knows no equality are refused now.
+    begin
+        execute format(
+            'with old_rows as (select * from public.%I where false), new_rows as (select * from public.%I where false) ',
+            watched,
+            watched
+        ) || replace(replace(mark, '<rows>', touched_by_update), '<deleted>', 'false');
+    exception
+        when others then
+            raise exception 'the table % cannot be watched: %', watched, sqlerrm
+                using errcode = 'feature_not_supported';
+    end;
 
     execute format(
         $template$
@@ -119,23 +143,12 @@ begin
         $trigger$
         $template$,
         'caas_mark_' || watched,
-        case when inserts then format(mark, 'select * from new_rows', 'false') else 'null;' end,
-        format(
-            mark,
-            format(
-                'select pair.* from old_rows as old_row full join new_rows as new_row on (%s) = (%s) '
-                'cross join lateral (values (%s), (%s)) as pair (%s) where (%s) is distinct from (%s)',
-                (select string_agg(format('old_row.%I', i.name), ', ') from unnest(identity) as i (name)),
-                (select string_agg(format('new_row.%I', i.name), ', ') from unnest(identity) as i (name)),
-                old_values,
-                new_values,
-                (select string_agg(format('%I', c.name), ', ' order by c.name) from unnest(all_columns) as c (name)),
-                old_values,
-                new_values
-            ),
-            'false'
-        ),
-        format(mark, 'select * from old_rows', deletes::text),
+        case
+            when inserts then replace(replace(mark, '<rows>', 'select * from new_rows'), '<deleted>', 'false')
+            else 'null;'
+        end,
+        replace(replace(mark, '<rows>', touched_by_update), '<deleted>', 'false'),
+        replace(replace(mark, '<rows>', 'select * from old_rows'), '<deleted>', deletes::text),
         watched
     );
     execute format('revoke all on function public.%I() from public', 'caas_mark_' || watched);

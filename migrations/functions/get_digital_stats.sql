@@ -7,13 +7,13 @@ returns table (
 )
 language sql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
     select
         s.google_calendar_synced,
         s.google_classroom_synced,
         s.virtual_usage_rate
-    from caas_digital_stats(array[user_id]) as s;
+    from public.caas_digital_stats(array[user_id]) as s;
 $function$;
 
 comment on function get_digital_stats(uuid) is 'Digital statistics of one profile; one row, also for an unknown id.';

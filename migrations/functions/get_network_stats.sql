@@ -7,13 +7,13 @@ returns table (
 )
 language sql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
     select
         s.referral_count,
         s.connection_count,
         s.is_agent_referred
-    from caas_network_stats(array[user_id]) as s;
+    from public.caas_network_stats(array[user_id]) as s;
 $function$;
 
 comment on function get_network_stats(uuid) is 'Network statistics of one profile; one row, also for an unknown id.';

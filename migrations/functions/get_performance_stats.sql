@@ -9,7 +9,7 @@ returns table (
 )
 language sql
 stable
-set search_path = pg_catalog, public, pg_temp
+set search_path = pg_catalog, pg_temp
 as $function$
     select
         s.avg_rating,
@@ -17,7 +17,7 @@ as $function$
         s.retention_rate,
         s.manual_session_log_rate,
         s.completed_free_sessions_count
-    from caas_performance_stats(array[user_id]) as s;
+    from public.caas_performance_stats(array[user_id]) as s;
 $function$;
 
 comment on function get_performance_stats(uuid) is

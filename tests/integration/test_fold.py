@@ -29,6 +29,9 @@ MakeLine = Callable[..., Line]
 Drain = Callable[..., Summary]
 
 
+LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
+
+
 def mark(app: Rows, profile_ids: list[UUID], reason: str = "asked", priority: int = 10) -> int:
     return int(one(app, "select caas_enqueue(%s, %s, %s)", profile_ids, reason, priority))
 
@@ -178,32 +181,26 @@ def test_a_mark_on_a_dead_profile_revives_it_with_no_attempts_counted(app: Rows,
     assert drain().processed == 1
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize(("size", "newcomer"), [(1, LOWEST), (2, HIGHEST), (3, LOWEST), (100, HIGHEST)])
 def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
-    app: Rows, db: Database, make_line: MakeLine, size: int
+    app: Rows, db: Database, make_line: MakeLine, size: int, newcomer: UUID
 ) -> None:
-    profiles = {add_tutor(app) for _ in range(4)} | {
-        add_tutor(app, id=UUID(int=0)),
-        add_tutor(app, id=UUID(int=2**128 - 1)),
-    }
+    scored = {add_tutor(app) for _ in range(4)} | {add_tutor(app, id=({LOWEST, HIGHEST} - {newcomer}).pop())}
     line = make_line(fold_size=size)
     while line.fold(whole=True):
         pass
     line.run_batch(100, whole=True)
     app.execute("alter table profiles disable trigger user")
-    gone = {
-        key for (key,) in app.execute("delete from profiles where id < %s returning id", (max(profiles),)).fetchall()
-    }
-    new = add_tutor(app)
+    add_tutor(app, id=newcomer)
+    app.execute("delete from profiles where id in (select profile_id from caas_scores order by profile_id limit 3)")
     queue.mark_everyone(db, "rebuilt")
     changed_at = one(app, "select changed_at from caas_changes")
     folds = []
     while marks := line.fold(whole=True):
         folds.append(marks)
     assert max(folds) <= size
-    wanted = sorted(gone | profiles | {new})
     assert entries(app, "profile_id, reasons, priority, first_changed_at") == [
-        (key, ["rebuilt"], 90, changed_at) for key in wanted
+        (key, ["rebuilt"], 90, changed_at) for key in sorted(scored | {newcomer})
     ]
     assert one(app, "select count(*) from caas_changes") == 0
 

@@ -22,7 +22,7 @@ Owner = psycopg.Connection[Any]
 Holder = Callable[..., psycopg.Connection[Any]]
 
 A_MOMENT_SECONDS = 1.2
-"""The longest that a write of the application's may take: a fifth of a second for the lock, the rest for this machine."""
+"""The longest that the application's writes may take: a fifth of a second for a lock, the rest for a busy machine."""
 
 
 @pytest.fixture

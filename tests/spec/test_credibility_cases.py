@@ -51,7 +51,7 @@ def test_total_is_the_percentage_of_110_raw_points(raw: float, total: int) -> No
 
 
 @pytest.mark.parametrize("case", CASES["tutor_performance"], ids=str)
-def test_performance(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_performance_earns_the_points_of_the_case(app: Rows, published: Published, case: dict[str, Any]) -> None:
     tutor = add_tutor(app)
     teach_so_that(app, tutor, completed=case["completed_sessions"], retention=case["retention_rate"])
     rate_so_that(app, tutor, case["avg_rating"])
@@ -62,7 +62,7 @@ def test_performance(app: Rows, published: Published, case: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("case", CASES["tutor_qualifications"], ids=str)
-def test_qualifications(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_qualifications_earn_the_points_of_the_case(app: Rows, published: Published, case: dict[str, Any]) -> None:
     tutor = add_tutor(app)
     add(app, "role_details", profile_id=tutor, role_type="TUTOR", **statistics_of(case))
     score = published(tutor)
@@ -71,7 +71,7 @@ def test_qualifications(app: Rows, published: Published, case: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("case", CASES["tutor_network"], ids=str)
-def test_network(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_network_earns_the_points_of_the_case(app: Rows, published: Published, case: dict[str, Any]) -> None:
     tutor = add_tutor(app)
     relate(app, tutor, network(case["referral_count"], case["connection_count"], referred=case["is_agent_referred"]))
     score = published(tutor)
@@ -80,7 +80,7 @@ def test_network(app: Rows, published: Published, case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES["tutor_social_impact"], ids=str)
-def test_social_impact(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_social_impact_earns_the_points_of_the_case(app: Rows, published: Published, case: dict[str, Any]) -> None:
     tutor = add_tutor(app, available_free_help=case["available_free_help"])
     teach(app, tutor, f"{case['completed_free_sessions_count']} free")
     score = published(tutor)
@@ -89,7 +89,7 @@ def test_social_impact(app: Rows, published: Published, case: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("case", CASES["tutor_digital_engagement"], ids=str)
-def test_digital_engagement(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_digital_engagement_earns_the_points_of_the_case(app: Rows, published: Published, case: dict[str, Any]) -> None:
     rate = Fraction(str(case["virtual_usage_rate"]))
     tutor = add_tutor(app)
     teach_so_that(app, tutor, completed=rate.denominator, retention=0, recorded=rate.numerator)
@@ -150,7 +150,7 @@ STORIES: dict[str, list[Story]] = {
 
 
 @pytest.mark.parametrize("case", CASES["end_to_end"], ids=lambda case: case["story"])
-def test_story(app: Rows, published: Published, case: dict[str, Any]) -> None:
+def test_story_ends_with_its_total(app: Rows, published: Published, case: dict[str, Any]) -> None:
     for tell in STORIES[case["story"]]:
         score = published(tell(app))
         assert score["total_score"] == case["total"]

@@ -32,7 +32,7 @@ many visits are one client                  | 7 unrecorded with a, 2 unrecorded 
 """  # noqa: E501
 
 
-def test_sessions_retention_and_the_provisional_points(app: Rows, published: Published) -> None:
+def test_sessions_and_returning_clients_earn_performance_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, sessions: str = "") -> None:
         teach(app, tutor, sessions)
 
@@ -52,7 +52,7 @@ not below the provisional     | -                   | 1        || 1           | 
 """
 
 
-def test_ratings(app: Rows, published: Published) -> None:
+def test_ratings_by_others_earn_performance_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, sessions: str = "", reviews: int | str = "") -> None:
         teach(app, tutor, sessions)
         review(app, tutor, str(reviews))
@@ -85,7 +85,7 @@ blank education                | -            | -     | {"education": " "}      
 """  # noqa: E501
 
 
-def test_qualifications_in_both_shapes(app: Rows, published: Published) -> None:
+def test_qualifications_in_both_shapes_earn_points(app: Rows, published: Published) -> None:
     check(app, published, QUALIFICATIONS, "qualifications", role_details(app), unforeseen=None)
 
 
@@ -136,7 +136,7 @@ everything                  | SOCIAL me>1..11, AGENT_REFERRAL me>1..5, AGENT_REF
 """  # noqa: E501
 
 
-def test_referrals_and_connections(app: Rows, published: Published) -> None:
+def test_referrals_and_connections_earn_network_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, edges: str = "") -> None:
         relate(app, tutor, edges)
 
@@ -155,7 +155,7 @@ never valid             | yes      | '-infinity'           || no        | 5
 """
 
 
-def test_safety(app: Rows, published: Published) -> None:
+def test_a_current_dbs_check_earns_safety_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, verified: bool, expires: str = "null") -> None:
         query = f"update profiles set dbs_verified = %s, dbs_expiry_date = {expires} where id = %s"
         app.execute(query, (verified, tutor))
@@ -179,7 +179,7 @@ a calendar and a video            | GOOGLE_CALENDAR                      | https
 """
 
 
-def test_connected_tools_and_a_video(app: Rows, published: Published) -> None:
+def test_connected_tools_and_a_video_earn_digital_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, tools: str = "", video: str | None = None) -> None:
         link(app, tutor, tools)
         app.execute("update profiles set bio_video_url = %s where id = %s", (video, tutor))
@@ -210,7 +210,7 @@ planned and missed ones neither         | 5 unrecorded, 2 booked, 2 missed      
 """  # noqa: E501
 
 
-def test_recorded_and_logged_sessions(app: Rows, published: Published) -> None:
+def test_recorded_and_logged_sessions_earn_digital_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, sessions: str) -> None:
         teach(app, tutor, sessions)
 
@@ -229,7 +229,7 @@ only what was held               | no        | 1 free, 3 free pending || 1      
 """
 
 
-def test_social_impact(app: Rows, published: Published) -> None:
+def test_free_help_earns_social_impact_points(app: Rows, published: Published) -> None:
     def write(tutor: UUID, available: bool, sessions: str = "") -> None:
         app.execute("update profiles set available_free_help = %s where id = %s", (available, tutor))
         teach(app, tutor, sessions)
