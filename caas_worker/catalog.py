@@ -19,10 +19,14 @@ class Relation:
     name: str
     triggers: int
     enabled: int
+    is_stray: bool = False
+    """A partition once, and detached since: its rows are no longer the table's."""
+    is_foreign: bool = False
+    """A foreign table, which can have no such trigger."""
 
 
 def relations(connection: Connection[TupleRow], watched: str) -> list[Relation]:
-    """The watched table, its partitions and inheritance children."""
+    """The watched table, its partitions and inheritance children, and those that were and still have our triggers."""
     rows = connection.execute(statements("catalog")["relations"], {"watched": watched}).fetchall()
     return [Relation(*row) for row in rows]
 

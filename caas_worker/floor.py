@@ -34,10 +34,6 @@ class Pace:
         """The chore ran and took this long."""
         self._next = self._clock() + max(SHORTEST_ROUND_SECONDS, seconds * SHARE_OF_TIME)
 
-    def reset(self) -> None:
-        """Let the chore run at once."""
-        self._next = 0.0
-
 
 class Floor:
     """The floor of one growing number, such as the id of a mark or the position of an entry."""

@@ -176,7 +176,16 @@ def _watch(ledger: Ledger, file: SqlFile, installed: Mapping[str, str]) -> int:
         ledger.patiently(watched, _defining(ledger, file))
         steps += 1
     for relation in catalog.relations(ledger.connection, watched):
-        if changed or relation.triggers < TRIGGERS_PER_RELATION:
+        if relation.is_foreign:
+            raise MigrationRefused(
+                f"{relation.name} is a foreign table: PostgreSQL has no triggers there that see a statement's rows, so "
+                f"its changes would go unseen. Detach it from {watched}."
+            )
+        if relation.is_stray:
+            ledger.say(f"leave {relation.name}, which is no longer part of {watched}")
+            ledger.patiently(relation.name, _leaving(ledger, relation))
+            steps += 1
+        elif changed or relation.triggers < TRIGGERS_PER_RELATION:
             ledger.say(f"watch {relation.name}")
             ledger.patiently(relation.name, _attaching(ledger, watched, relation))
             steps += 1
@@ -197,6 +206,14 @@ def _attaching(ledger: Ledger, watched: str, relation: Relation) -> Work:
         connection.execute(ledger.sql["attach"], {"watched": watched, "relation": relation.name})
         if relation.triggers < TRIGGERS_PER_RELATION:
             connection.execute(ledger.sql["everyone"], {"reason": "installed"})
+
+    return work
+
+
+def _leaving(ledger: Ledger, relation: Relation) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        _detaching(relation)(connection)
+        connection.execute(ledger.sql["everyone"], {"reason": "detached"})
 
     return work
 

@@ -1,6 +1,8 @@
 """The queue as callers and operators see it: status, one profile's place, marking by hand, marking everyone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +22,7 @@ def status(db: Database) -> dict[str, Any]:
 
 
 def place(db: Database, profile_id: UUID) -> dict[str, Any] | None:
-    """Where one profile stands: ready, waiting, in flight, set aside; None when nothing is to be done for it."""
+    """Where one profile stands: marked, ready, waiting, in flight, set aside; None with nothing to do."""
     with db.transaction() as connection:
         cursor = connection.cursor(row_factory=dict_row)
         return cursor.execute(statements("queue")["profile"], {"profile_id": profile_id}).fetchone()
@@ -46,11 +48,20 @@ def recalculate(
     return dict(rows)
 
 
-def pending(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, tuple[int, str | None]]:
-    """Of these profiles, those that still stand in the queue: generation and last error."""
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What keeps a profile in the queue."""
+
+    attempts: int
+    error: str | None
+    due_at: datetime | None
+
+
+def pending(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, Pending]:
+    """Of these profiles, those that still stand in the queue."""
     with db.transaction() as connection:
         rows = connection.execute(statements("queue")["pending"], {"profile_ids": list(profile_ids)}).fetchall()
-    return {profile_id: (generation, error) for profile_id, generation, error in rows}
+    return {profile_id: Pending(*rest) for profile_id, *rest in rows}
 
 
 def mark_everyone(db: Database, reason: str) -> None:

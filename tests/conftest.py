@@ -1,7 +1,7 @@
 """Real PostgreSQL for every test: CAAS_TEST_DATABASE_URL, else a container, else the embedded server.
 
-CAAS_POSTGRES_BIN chooses the embedded server's programs. Each test gets a database of its own, cloned from a template
-that is made once.
+CAAS_TEST_POSTGRES_BIN chooses the embedded server's programs. Each test gets a database of its own, cloned from a
+template that is made once.
 """
 
 import itertools
@@ -82,7 +82,9 @@ class Databases:
         """The conninfo of a new database, empty or a clone."""
         name = next(self._names)
         with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f"create database {name} template {template or 'template0'}")
+            # copying files is seven times as fast as logging every page; before 15 it was the only way
+            strategy = "strategy file_copy" if connection.info.server_version >= 150_000 else ""
+            connection.execute(f"create database {name} template {template or 'template0'} {strategy}")
         return make_conninfo(self._server, dbname=name)
 
     def drop(self, conninfo: str) -> None:

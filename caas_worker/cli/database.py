@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr
 from rich.console import Console
+from rich.markup import escape
 
 from caas_worker import migrate
 from caas_worker.cli.output import Json, print_json, print_table
@@ -105,8 +106,8 @@ def _print_checks(checks: list[Check], faults: list[Check]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for check in checks:
         sign = "[green]✓[/]" if check.ok else "[yellow]![/]" if check.hint else "[red]✗[/]"
-        todo = "" if check.ok else f" [dim]→[/] {check.todo}"
-        console.print(f"{sign} {check.area}: {check.subject}{todo}")
+        todo = "" if check.ok else f" [dim]→[/] {escape(check.todo)}"
+        console.print(f"{sign} {check.area}: {escape(check.subject)}{todo}")
     console.print(f"{len(faults)} faults" if faults else "everything is in place", style="red" if faults else "green")
 
 

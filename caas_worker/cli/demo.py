@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="End after so many seconds [default: at Ctrl-C].")
+        float | None, typer.Option(min=1, help="End after so many seconds; without it, at Ctrl-C.")
     ] = None,
     people: Annotated[int, typer.Option(min=100, max=1_000_000, help="People of a new marketplace.")] = 2_000,
     workers: Annotated[int, typer.Option(min=1, max=16, help="Workers.")] = 1,

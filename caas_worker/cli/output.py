@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,7 +21,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     """A table on standard output."""
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else escape(str(cell)) for cell in row))
     Console().print(table)
 
 
@@ -28,7 +29,7 @@ def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None
     """Names and values, one a line."""
     table = Table.grid(padding=(0, 2))
     for name, value in fields.items():
-        table.add_row(f"[bold]{name}[/bold]", "" if value is None else str(value))
+        table.add_row(f"[bold]{escape(name)}[/bold]", "" if value is None else escape(str(value)))
     console = Console()
     if title:
         console.print(title, style="bold underline")

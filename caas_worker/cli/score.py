@@ -1,6 +1,8 @@
 """caas-worker score …: cached scores, and computing one now."""
 
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -49,17 +51,26 @@ def recalculate(
     """Compute scores anew, through the same queue as ever, ahead of everything else."""
     with database() as (settings, db):
         line = worker.line(db, settings)
+        before = queue.pending(db, profile_ids)
         asked = queue.recalculate(db, profile_ids)
-        failed = _finish(db, line, dict(asked), wait) if wait else {}
-        scores = [_read(db, profile_id) for profile_id in dict.fromkeys(profile_ids)] if wait else []
+        failed: dict[UUID, str] = {}
+        scores: list[dict[str, Any]] = []
+        if wait:
+            try:
+                failed = _finish(db, line, dict(asked), before, wait)
+            finally:
+                line.claimant.release()
+            scores = [_read(db, profile_id) for profile_id in dict.fromkeys(profile_ids) if profile_id not in failed]
     if json:
         generations = {str(profile_id): generation for profile_id, generation in asked.items()}
-        print_json({"generations": generations, "scores": scores, "failed": failed})
+        print_json({"generations": generations, "scores": scores, "failed": {str(k): v for k, v in failed.items()}})
     for score in scores if not json else ():
         if "error" in score:
             say(f"{score['profile_id']}: {score['error']}")
         else:
             _show(score)
+    for profile_id, why in failed.items() if not json else ():
+        say(f"{profile_id}: {why}")
     if failed or any("error" in score for score in scores):
         raise typer.Exit(1)
 
@@ -71,23 +82,34 @@ def _read(db: Database, profile_id: UUID) -> dict[str, Any]:
         return {"profile_id": profile_id, "error": str(error)}
 
 
-def _finish(db: Database, line: Line, asked: dict[UUID, int], wait: float) -> dict[str, str]:
-    """Work, or let running workers work, until the asked generations are published; returns those that were not."""
+def _finish(
+    db: Database, line: Line, asked: dict[UUID, int], before: Mapping[UUID, queue.Pending], wait: float
+) -> dict[UUID, str]:
+    """Work, or let running workers work, until the asked generations are published; returns why others were not."""
     deadline = time.monotonic() + wait
     while asked:
         worked = line.run_batch(len(asked))
         pending = queue.pending(db, list(asked))
-        failed = {profile_id: error for profile_id, (_, error) in pending.items() if error}
         asked = {
             profile_id: generation
             for profile_id, generation in asked.items()
             if profile_id in pending and not _is_published(db, profile_id, generation)
         }
-        if failed or time.monotonic() >= deadline:
-            return {str(key): failed.get(key) or "still in the queue" for key in asked}
+        stuck = {profile_id: _why(pending[profile_id], before.get(profile_id)) for profile_id in asked}
+        if asked and (all(stuck.values()) or time.monotonic() >= deadline):
+            return {profile_id: why or "still in the queue" for profile_id, why in stuck.items()}
         if worked is None and asked:
             time.sleep(LOOK_SECONDS)
     return {}
+
+
+def _why(now: queue.Pending, before: queue.Pending | None) -> str | None:
+    """Why an entry will not be computed at once, or None."""
+    if now.attempts > (before.attempts if before else 0):
+        return f"failed with {now.error}; tried again at {now.due_at:%H:%M:%S %Z}" if now.due_at else str(now.error)
+    if now.due_at and now.due_at > datetime.now(UTC):
+        return f"waits until {now.due_at:%H:%M:%S %Z} after {now.error}"
+    return None
 
 
 def _is_published(db: Database, profile_id: UUID, generation: int) -> bool:

@@ -65,7 +65,7 @@ def _end_with(parent: int, stop: threading.Event) -> None:
 
 def drain(
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Profiles in a batch [default: CAAS_BATCH_SIZE].")
+        int | None, typer.Option(min=1, help="Profiles in a batch; without it, CAAS_BATCH_SIZE.")
     ] = None,
     max_batches: Annotated[int | None, typer.Option(min=1, help="Stop after so many batches.")] = None,
     max_seconds: Annotated[float | None, typer.Option(min=0.1, help="Begin no batch after so many seconds.")] = None,
@@ -100,7 +100,7 @@ def backfill(json: Json = False) -> None:
     if json:
         print_json({"marked": marked, **depth})
     else:
-        say(f"{marked} marked; {depth['ready']} in the queue. Compute them with: caas-worker drain")
+        say(f"{marked} marked. Running workers compute them; without any: caas-worker drain")
 
 
 def health(json: Json = False) -> None:
@@ -115,5 +115,8 @@ def health(json: Json = False) -> None:
     elif healthy:
         say(f"healthy: a worker of this host beat {silent:.0f} s ago")
     else:
-        say("unhealthy: " + (f"the last heartbeat was {silent:.0f} s ago" if silent else "no worker runs on this host"))
+        say(
+            "unhealthy: "
+            + (f"the last heartbeat was {silent:.0f} s ago" if silent is not None else "no worker runs on this host")
+        )
     raise typer.Exit(0 if healthy else 1)

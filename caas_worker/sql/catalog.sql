@@ -33,11 +33,24 @@ with recursive tree as (
 )
 
 select
-    t.relation::regclass::text,
+    r.relation::regclass::text,
     count(g.oid),
-    count(g.oid) filter (where g.tgenabled in ('O', 'A'))
-from tree as t
-left join pg_trigger as g on g.tgrelid = t.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
-where t.relation is not null
-group by t.relation
-order by t.relation;
+    count(g.oid) filter (where g.tgenabled in ('O', 'A')),
+    not exists (
+        select
+        from tree as t
+        where t.relation = r.relation
+    ),
+    c.relkind = 'f'
+from (
+    select t.relation
+    from tree as t
+    union
+    select o.tgrelid
+    from pg_trigger as o
+    where o.tgfoid = to_regproc('public.' || quote_ident('caas_mark_' || %(watched)s::text))
+) as r
+inner join pg_class as c on c.oid = r.relation
+left join pg_trigger as g on g.tgrelid = r.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
+group by r.relation, c.relkind
+order by r.relation;

@@ -64,7 +64,24 @@ select
     d.first_changed_at,
     null
 from caas_dead_entries as d
-where d.profile_id = %(profile_id)s;
+where d.profile_id = %(profile_id)s
+union all
+(
+    select
+        'changes',
+        'marked',
+        c.priority,
+        array[c.reason],
+        0,
+        null,
+        c.changed_at,
+        null
+    from caas_changes as c
+    where c.profile_id = %(profile_id)s
+        and not c.everyone
+    order by c.id
+    limit 1
+);
 
 -- recalculate: mark and fold at once
 select
@@ -97,7 +114,8 @@ where c.oid = 'profiles'::regclass;
 -- pending: what of a list is still in the queue
 select
     profile_id,
-    generation,
-    error
+    attempts,
+    error,
+    due_at
 from caas_recalculation_queue
 where profile_id = any(%(profile_ids)s::uuid[]);

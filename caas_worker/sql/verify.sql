@@ -53,3 +53,18 @@ from pg_attribute
 where attrelid = to_regclass('public.profiles')
     and attname = 'caas_score'
     and not attisdropped;
+
+-- sequence_grant: whether this role may number entries
+select has_sequence_privilege(c.oid, 'usage')
+from pg_class as c
+where c.oid = to_regclass('public.caas_generation');
+
+-- public_create: whether everyone may create objects beside ours
+select exists(
+    select
+    from pg_namespace as n
+    cross join aclexplode(n.nspacl) as a
+    where n.nspname = 'public'
+        and a.grantee = 0
+        and a.privilege_type = 'CREATE'
+);

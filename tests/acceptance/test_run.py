@@ -61,6 +61,14 @@ def test_sigterm_ends_several_workers_in_order(product: Product, app: Rows, even
     assert workers(app) == []
 
 
+def test_ctrl_c_at_the_terminal_ends_several_workers_in_order(product: Product, app: Rows, eventually: Wait) -> None:
+    parent = product.start("run", "--workers", "2")
+    eventually(lambda: len(workers(app)) == 2)
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.wait(15) == 0
+    assert workers(app) == []
+
+
 def test_a_worker_outlives_its_connections(product: Product, app: Rows, eventually: Wait) -> None:
     tutor = add_tutor(app)
     process = product.start("run")

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -12,6 +11,7 @@ import pytest
 
 from caas_worker import queue, worker
 from caas_worker.db import Database
+from caas_worker.errors import DatabaseError
 from caas_worker.model import Profile, Score
 from caas_worker.pipeline import Line
 from tests.people import Rows, add_client, add_review, add_tutor, forget_marks, marks, total
@@ -276,21 +276,6 @@ def test_odd_values_of_one_profile_keep_nobody_else_waiting(app: Rows, drain: Dr
     assert [total(app, tutor) for tutor in tutors if tutor != tutors[2]] == [32] * 4
 
 
-def test_a_score_says_what_it_covers(app: Rows, drain: Drain) -> None:
-    tutor = add_tutor(app)
-    changed = app.execute("select max(changed_at) from caas_changes").fetchone()
-    drain()
-    row = app.execute(
-        "select source_changed_at, calculated_at, next_due_at from caas_scores where profile_id = %s", (tutor,)
-    ).fetchone()
-    assert changed is not None
-    assert row is not None
-    assert row[0] == changed[0]
-    assert isinstance(row[1], datetime)
-    assert row[0] <= row[1]
-    assert row[2] is None
-
-
 def test_statistics_that_fail_leave_the_score_as_it_was(app: Rows, make_line: MakeLine) -> None:
     tutor = add_tutor(app)
     line = make_line(backoff_seconds=3_600)
@@ -305,3 +290,15 @@ def test_statistics_that_fail_leave_the_score_as_it_was(app: Rows, make_line: Ma
     assert (summary.processed, summary.failed, summary.remaining) == (0, 1, 1)
     assert summary.error_types == {"STATISTICS_FAILED": 1}
     assert total(app, tutor) == 32
+
+
+def test_a_missing_table_of_the_application_is_nobodys_own_failure(app: Rows, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    app.execute("drop table profile_graph cascade")
+    line = make_line()
+    with pytest.raises(DatabaseError, match='profile_graph" does not exist') as raised:
+        worker.drain(line, batch_size=10)
+    assert type(raised.value) is DatabaseError
+    line.claimant.release()
+    queued = app.execute("select profile_id, attempts, token from caas_recalculation_queue").fetchall()
+    assert queued == [(tutor, 0, None)]

@@ -222,7 +222,7 @@ def test_rows_held_for_long_do_not_keep_others_from_following(
     assert listed(app) == []
 
 
-def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, drain: Drain) -> None:
+def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, line: Line, drain: Drain) -> None:
     tutor = add_tutor(app)
     application = connect(autocommit=False)
     application.execute("select from profiles for update")
@@ -230,5 +230,7 @@ def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, drai
     assert listed(app) == [tutor]
     application.execute("delete from profiles")
     application.commit()
-    assert drain().removed == 1
+    line.fold(whole=True)
+    claim = line.claimant.claim(1, whole=True)
+    assert line.publish(claim, line.score(claim)).endings == {"removed": 1}
     assert listed(app) == []

@@ -118,7 +118,7 @@ def test_programs_that_will_not_do(tmp_path: Path, answer: str, complaint: str) 
 def test_programs_that_cannot_be_run(tmp_path: Path) -> None:
     for program in ("postgres", "initdb"):
         (tmp_path / program).write_text("")
-    with pytest.raises(EmbeddedServerError, match="doesn't run here: .*Permission denied"):
+    with pytest.raises(EmbeddedServerError, match=r"doesn't run here: .*Permission denied"):
         find_programs(tmp_path)
 
 

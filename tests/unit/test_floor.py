@@ -93,10 +93,3 @@ def test_a_dear_chore_takes_no_more_than_its_share_of_the_time(clock: Clock) -> 
             pace.spent(3.0)
         clock.now += 0.5
     assert 0.9 / (SHARE_OF_TIME + 1) < spent / (clock.now - begun) < 1.1 / SHARE_OF_TIME
-
-
-def test_a_chore_that_is_reset_is_due_at_once(clock: Clock) -> None:
-    pace = Pace(clock)
-    pace.spent(100.0)
-    pace.reset()
-    assert pace.due()
