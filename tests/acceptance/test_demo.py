@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import psycopg
+
 from tests.acceptance.conftest import Product, Wait
 
 
@@ -41,9 +43,7 @@ def test_commands_without_a_database_url_share_the_embedded_server(bare: Product
     assert "everything is in place" in bare.call("verify")
 
 
-def test_the_demo_leaves_a_database_that_is_not_its_own_alone(bare: Product, url: str, database_url: str) -> None:
-    import psycopg
-
+def test_the_demo_leaves_a_database_that_is_not_its_own_alone(bare: Product, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("create table profiles (id uuid primary key)")
     bare.call("demo", "--seconds", "2", code=5, CAAS_DATABASE_URL=database_url)
