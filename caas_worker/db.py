@@ -99,7 +99,8 @@ class Database:
         )
         return (
             "begin isolation level read committed; set local search_path = public, pg_temp; "
-            f"set local statement_timeout = {round(seconds * 1000)}"
+            f"set local statement_timeout = {round(seconds * 1000)}; "
+            f"set local idle_in_transaction_session_timeout = {round(self._statement_timeout * 1000)}"
             f"{'; set local synchronous_commit = off' if lazily else ''}"
         )
 

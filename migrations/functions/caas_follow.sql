@@ -4,6 +4,7 @@
 -- only to rows that nobody holds. Who never waits is in no deadlock. What was skipped stays listed for a later call.
 -- A total is taken off the list only if it is still the one that was copied: a newer one may have been listed
 -- meanwhile, and the delete looks at the row as it is then.
+-- public is on the search_path because the application's own triggers on profiles run under it.
 create or replace function caas_follow(
     profile_ids uuid[],
     max_profiles integer
@@ -11,7 +12,7 @@ create or replace function caas_follow(
 returns integer
 language plpgsql
 volatile
-set search_path = pg_catalog, pg_temp
+set search_path = pg_catalog, public, pg_temp
 set row_security = off
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan

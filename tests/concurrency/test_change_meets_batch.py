@@ -184,7 +184,7 @@ def test_a_worker_that_stands_still_in_the_middle_of_its_transaction_does_not_ho
     tutor = add_tutor(app)
     line.fold(whole=True)
     app.execute("set lock_timeout = '3s'")
-    with (
+    with (  # noqa: PT012
         Database(url, statement_timeout=0.2) as db,
         pytest.raises(CaasError, match="idle"),
         db.transaction() as standing_still,
@@ -212,7 +212,7 @@ def test_two_drains_share_the_work_and_each_profile_is_published_once(app: Rows,
     app.execute("create table published (profile_id uuid)")
     app.execute(
         "create function note() returns trigger language plpgsql as "
-        "$$ begin insert into published values (new.profile_id); return null; end $$"
+        "$$ begin insert into public.published values (new.profile_id); return null; end $$"
     )
     app.execute("create trigger noting after insert or update on caas_scores for each row execute function note()")
     one_worker, another = make_line(), make_line()

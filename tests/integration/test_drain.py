@@ -157,6 +157,7 @@ def test_two_drains_at_once_share_the_work(app: Rows, make_line: MakeLine) -> No
         return Scripted(meet)
 
     lines = [make_line(meet_once()), make_line(meet_once())]
+    lines[0].fold(whole=True)
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda line: worker.drain(line, batch_size=10), lines)
     assert one.processed >= 10

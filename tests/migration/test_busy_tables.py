@@ -12,6 +12,7 @@ import pytest
 
 from caas_worker import ledger, migrate
 from caas_worker.errors import MigrationRefused
+from caas_worker.ledger import Say
 from caas_worker.shipped import Shipped
 from tests.migration.conftest import Up
 from tests.migration.inventory import names_of_ours
@@ -47,7 +48,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "open_ledger", partial(ledger.open_ledger, patience_seconds=0.5))
 
 
-Migration = Callable[[str, Shipped, migrate.Say], object]
+Migration = Callable[[str, Shipped, Say], object]
 REMOVALS: dict[str, Migration] = {
     "uninstall": migrate.uninstall,
     "down": migrate.down,

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from caas_worker import migrate
+from caas_worker.ledger import Say
 from caas_worker.shipped import Shipped
 from tests.migration.conftest import Release, Up
 from tests.migration.inventory import everything, ledger, names_of_ours
@@ -103,7 +104,7 @@ def test_up_goes_on_where_another_one_was_interrupted(
         assert everything(owner) == everything(fresh)
 
 
-def interrupt_at(word: str) -> migrate.Say:
+def interrupt_at(word: str) -> Say:
     """A listener that interrupts the migration as soon as it says this."""
 
     def say(message: str) -> None:

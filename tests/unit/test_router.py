@@ -39,17 +39,26 @@ class Fake:
 
 
 class FakeTutor(Fake):
-    name, role, precedence, version = "tutor", "TUTOR", 10, "tutor-v0"
+    name = "tutor"
+    role = "TUTOR"
+    precedence = 10
+    version = "tutor-v0"
     statistics = ("taught", "known")
 
 
 class FakeClient(Fake):
-    name, role, precedence, version = "client", "CLIENT", 20, "client-v0"
+    name = "client"
+    role = "CLIENT"
+    precedence = 20
+    version = "client-v0"
     statistics = ("booked",)
 
 
 class FakeAgent(Fake):
-    name, role, precedence, version = "agent", "AGENT", 30, "agent-v0"
+    name = "agent"
+    role = "AGENT"
+    precedence = 30
+    version = "agent-v0"
 
 
 def person(*roles: str, verified: bool = True) -> Profile:

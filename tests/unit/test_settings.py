@@ -151,7 +151,7 @@ def test_an_env_file_that_is_no_text_is_refused_in_a_sentence(folder: Path) -> N
 
 def test_settings_can_not_be_changed() -> None:
     with pytest.raises(ValidationError):
-        Settings.load().batch_size = 7  # type: ignore[misc]
+        Settings.load().batch_size = 7
 
 
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def test_a_dbs_check_counts_until_the_moment_it_expires(verified: bool, expiry: 
 
 def test_score_falls_when_the_time_it_names_has_come() -> None:
     expiry = NOW + timedelta(days=30)
-    known = {"dbs_verified": True, "dbs_expiry_date": expiry}
+    known: dict[str, Any] = {"dbs_verified": True, "dbs_expiry_date": expiry}
     due = score(**known).next_due_at
     assert due is not None
     assert score(due - timedelta(microseconds=1), **known).total == 36
@@ -182,7 +182,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["certifications", "education", "x"]), inner),
     max_leaves=8,
 )
-anyone = {
+anyone: dict[str, st.SearchStrategy[Any]] = {
     "avg_rating": st.just(0.0) | st.floats(1, 5),
     "completed_sessions": counts,
     "retention_rate": fractions,
