@@ -126,7 +126,7 @@ def _drain(conninfo: str, size: int) -> tuple[Telemetry, float]:
 
 
 def _until_empty(line: Any, size: int) -> None:
-    while line.fold() or line.run_batch(size):
+    while line.fold().found_any or line.run_batch(size):
         pass
 
 

@@ -55,13 +55,23 @@ class Claimant:
         claim = self._claim(size, whole=whole, suspects=self._suspects)
         if not claim.entries and not self._suspects:
             claim = self._claim(size, whole=whole, suspects=True)
-        for entry in claim.entries:
-            if entry.losses < SUSPECT_LOSSES:
-                self._floors[entry.priority].reach(entry.place)
+        self._follow(claim, went_back=whole and len(claim.entries) == size)
         if whole:
             self._whole.spent(time.monotonic() - begun)
         self._held = claim if claim.entries else None
         return claim
+
+    def _follow(self, claim: Claim, *, went_back: bool) -> None:
+        """Move the floors to where the claim came; those that a full claim from the beginning did not come to, to 0."""
+        reached: dict[int, int] = {}
+        for entry in claim.entries:
+            if entry.losses < SUSPECT_LOSSES:
+                reached[entry.priority] = max(entry.place, reached.get(entry.priority, 0))
+        for priority, floor in self._floors.items():
+            if not went_back:
+                floor.reach(reached.get(priority))
+            elif priority >= max(reached, default=max(PRIORITIES) + 1):
+                floor.restart(reached.get(priority, 0))
 
     def _claim(self, size: int, *, whole: bool, suspects: bool) -> Claim:
         token = uuid4()

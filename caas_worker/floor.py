@@ -7,7 +7,8 @@ remembers how far it came and begins there.
 What could be left behind below the floor: a mark whose transaction committed late, an entry that somebody held locked
 just then. Hence two rules. The floor follows a few seconds late, which covers all but long transactions; and the
 search goes back to the very beginning as soon as that costs at most a twentieth of the time, at the latest when a
-drain wants to know that nothing is left. Held by tests/integration/test_horizon.py and tests/unit/test_floor.py.
+drain wants to know that nothing is left. A search from the beginning that found more than it may take goes on from
+there, however far the floor had come. Held by tests/integration/test_horizon.py and tests/unit/test_floor.py.
 """
 
 import time
@@ -50,6 +51,11 @@ class Floor:
         while self._reached and self._reached[0][0] <= oldest_allowed:
             self._value = self._reached.popleft()[1]
         return self._value
+
+    def restart(self, number: int) -> None:
+        """A search from the beginning could take no more after this number: the next one goes on there."""
+        self._reached.clear()
+        self._value = number
 
     def reach(self, number: int | None) -> None:
         """A search came as far as this number; None: it found nothing."""

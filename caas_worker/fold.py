@@ -60,7 +60,10 @@ class Folder:
                 assert row is not None
                 expanded = row[0]
             self._expansion.spent(0)
-        self._floor.reach(last_id)
         if whole:
             self._whole.spent(time.monotonic() - begun)
+        if whole and marks == self._size:
+            self._floor.restart(last_id)
+        else:
+            self._floor.reach(last_id)
         return Folded(marks, entries, expanded, is_full=marks == self._size or expanded == self._size)

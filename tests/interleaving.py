@@ -56,7 +56,8 @@ class Pause:
         app.execute("create sequence paused")
         app.execute(
             "create function pause() returns trigger language plpgsql security definer as $$ begin "
-            "if nextval('public.paused') = 1 then perform pg_advisory_xact_lock_shared(4711); end if; return null; end $$"
+            "if nextval('public.paused') = 1 then perform pg_advisory_xact_lock_shared(4711); end if; "
+            "return null; end $$"
         )
         app.execute(
             f"create trigger a_pause after insert or update or delete on {table} for each statement "

@@ -216,7 +216,7 @@ def test_two_drains_share_the_work_and_each_profile_is_published_once(app: Rows,
     )
     app.execute("create trigger noting after insert or update on caas_scores for each row execute function note()")
     one_worker, another = make_line(), make_line()
-    with meanwhile(lambda: [one_worker.fold() or one_worker.run_batch(3) for _ in range(40)]):
+    with meanwhile(lambda: [one_worker.fold().found_any or one_worker.run_batch(3) for _ in range(40)]):
         for _ in range(40):
             another.fold()
             another.run_batch(3)

@@ -40,7 +40,7 @@ def test_three_folders_and_three_cachers_in_any_order_never_deadlock(app: Rows, 
     def _mark_and_fold(line: Line, chance: random.Random) -> int:
         with line.db.transaction() as connection:
             connection.execute("select caas_enqueue(%s, 'asked')", (chance.sample(tutors, 40),))
-        return line.fold(whole=True)
+        return line.fold(whole=True).marks
 
     def cache(seed: int) -> int:
         published = 0

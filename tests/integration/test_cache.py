@@ -25,7 +25,7 @@ Drain = Callable[..., Summary]
 
 def claim(line: Line) -> Claim:
     """Fold and claim all there is."""
-    while line.fold(whole=True):
+    while line.fold(whole=True).found_any:
         pass
     line.claimant.wake(now=True)
     return line.claimant.claim(1_000, whole=True)
@@ -309,8 +309,9 @@ def test_an_error_that_is_no_profiles_fault_counts_against_nobody(app: Rows, mak
     tutors = [add_tutor(app) for _ in range(4)]
     replace_statistics(app, f"raise exception 'broken on purpose' using errcode = '{EVERYONES[cause]}';")
     line = make_line(max_attempts=1)
+    line.fold(whole=True)
     with pytest.raises(DatabaseError, match="broken on purpose"):
-        line.run_batch(100, whole=True) if line.fold(whole=True) else None
+        line.run_batch(100, whole=True)
     line.claimant.release()
     assert one(app, "select count(*) from caas_dead_entries") == 0
     states = app.execute("select token, attempts, losses, due_at, reasons from caas_recalculation_queue").fetchall()

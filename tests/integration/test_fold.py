@@ -46,7 +46,7 @@ def test_three_reviews_of_one_tutor_make_one_entry(app: Rows, line: Line) -> Non
     for rating in (3, 4, 5):
         add_review(app, client, tutor, rating)
     times = app.execute("select min(changed_at), max(changed_at) from caas_changes").fetchone()
-    assert line.fold(whole=True) == 3
+    assert line.fold(whole=True).marks == 3
     columns = "profile_id, reasons, priority, first_changed_at, last_changed_at, attempts, token, due_at"
     assert entries(app, columns) == [(tutor, ["profile_reviews"], 10, *(times or ()), 0, None, None)]
     assert one(app, "select count(*) from caas_changes") == 0
@@ -85,10 +85,10 @@ def test_a_late_commit_below_the_last_folded_mark_is_still_folded(app: Rows, con
     open_transaction = connect(autocommit=False)
     mark(open_transaction, [late])
     mark(app, [early])
-    assert line.fold(whole=True) == 1
+    assert line.fold(whole=True).marks == 1
     assert entries(app) == [(early,)]
     open_transaction.commit()
-    assert line.fold(whole=True) == 1
+    assert line.fold(whole=True).marks == 1
     assert {*entries(app)} == {(early,), (late,)}
 
 
@@ -97,16 +97,16 @@ def test_folders_take_different_marks_and_wait_for_none(app: Rows, connect: Conn
         mark(app, [uuid4()])
     other = connect(autocommit=False)
     assert other.execute("select marks, entries from caas_fold(4)").fetchone() == (4, 4)
-    assert line.fold(whole=True) == 6
+    assert line.fold(whole=True).marks == 6
     other.commit()
-    assert line.fold(whole=True) == 0
+    assert line.fold(whole=True).marks == 0
     assert len(entries(app)) == 10
 
 
 def test_a_fold_takes_no_more_marks_than_its_size(app: Rows, make_line: MakeLine) -> None:
     mark(app, [uuid4() for _ in range(5)])
     line = make_line(fold_size=2)
-    assert [line.fold(whole=True) for _ in range(4)] == [2, 2, 1, 0]
+    assert [line.fold(whole=True).marks for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_a_listings_owner_is_looked_up_when_its_mark_is_folded(app: Rows, line: Line) -> None:
@@ -130,7 +130,7 @@ def test_a_bookings_owner_is_looked_up_when_its_mark_is_folded(app: Rows, line: 
 
 def test_a_mark_whose_listing_is_gone_is_taken_without_an_entry(app: Rows, line: Line) -> None:
     app.execute("insert into caas_changes (reason, listing_id) values ('bookings', %s)", (uuid4(),))
-    assert line.fold(whole=True) == 1
+    assert line.fold(whole=True).marks == 1
     assert (entries(app), one(app, "select count(*) from caas_changes")) == ([], 0)
 
 
@@ -187,7 +187,7 @@ def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
 ) -> None:
     scored = {add_tutor(app) for _ in range(4)} | {add_tutor(app, id=({LOWEST, HIGHEST} - {newcomer}).pop())}
     line = make_line(fold_size=size)
-    while line.fold(whole=True):
+    while line.fold(whole=True).found_any:
         pass
     line.run_batch(100, whole=True)
     app.execute("alter table profiles disable trigger user")
@@ -196,9 +196,9 @@ def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
     queue.mark_everyone(db, "rebuilt")
     changed_at = one(app, "select changed_at from caas_changes")
     folds = []
-    while marks := line.fold(whole=True):
-        folds.append(marks)
-    assert max(folds) <= size
+    while (folded := line.fold(whole=True)).found_any:
+        folds.append(folded)
+    assert max(max(folded.marks, folded.expanded) for folded in folds) <= size
     assert entries(app, "profile_id, reasons, priority, first_changed_at") == [
         (key, ["rebuilt"], 90, changed_at) for key in sorted(scored | {newcomer})
     ]

@@ -121,6 +121,22 @@ def test_marks_and_scores_survive_an_upgrade(up: Up, owner: Owner, another_relea
     assert marks(owner) == [("profiles", tutor, None, False, False)]
 
 
+@pytest.mark.parametrize(
+    "older", [fewer_columns, another_trigger_function, other_triggers], ids=lambda one: one.__name__
+)
+def test_what_happened_while_triggers_were_off_is_not_forgotten_by_an_upgrade(
+    marketplace: str, up: Up, owner: Owner, another_release: Release, shipped: Shipped, older: Callable[[Release], None]
+) -> None:
+    older(another_release)
+    up(another_release.shipped)
+    forget_marks(owner)
+    migrate.switch(marketplace, shipped, lambda _: None, on=False)
+    add_tutor(owner)
+    up()
+    watching = owner.execute("select tgenabled from pg_trigger where tgname ~ '^caas_mark_' and tgenabled <> 'D'")
+    assert watching.fetchall() == [] or [everyone for *_, everyone in marks(owner)] == [True]
+
+
 def test_two_databases_of_one_server_are_migrated_apart(
     databases: Databases, up: Up, owner: Owner, shipped: Shipped
 ) -> None:

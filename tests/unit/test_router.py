@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caas_worker.errors import SettingsError
@@ -43,7 +43,7 @@ class FakeTutor(Fake):
     role = "TUTOR"
     precedence = 10
     version = "tutor-v0"
-    statistics = ("taught", "known")
+    statistics: ClassVar[tuple[str, ...]] = ("taught", "known")
 
 
 class FakeClient(Fake):
@@ -51,7 +51,7 @@ class FakeClient(Fake):
     role = "CLIENT"
     precedence = 20
     version = "client-v0"
-    statistics = ("booked",)
+    statistics: ClassVar[tuple[str, ...]] = ("booked",)
 
 
 class FakeAgent(Fake):
@@ -97,6 +97,7 @@ def test_tutor_comes_before_client_before_agent_in_whatever_order_they_are_regis
     assert registry.score(person(*roles), everything(), NOW).role_type == scored
 
 
+@settings(deadline=None)
 @given(st.sets(st.sampled_from(["TUTOR", "CLIENT", "AGENT", "STAFF"])), st.sets(st.sampled_from([0, 1, 2])))
 def test_first_supported_role_is_scored(roles: set[str], registered: set[int]) -> None:
     strategies = [[FakeTutor, FakeClient, FakeAgent][number] for number in sorted(registered)]

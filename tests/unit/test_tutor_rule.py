@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from caas_worker import cache
@@ -206,6 +206,7 @@ tutors = st.fixed_dictionaries(anyone)
 better = [*(set(anyone) - {"dbs_expiry_date", "bio_video_url", "degree_level", "qualifications"})]
 
 
+@settings(deadline=None)
 @given(tutors)
 def test_any_score_is_between_0_and_100_and_the_sum_of_its_buckets(known: dict[str, Any]) -> None:
     result = score(**known)
@@ -216,6 +217,7 @@ def test_any_score_is_between_0_and_100_and_the_sum_of_its_buckets(known: dict[s
     assert result.total == round_half_up(sum(points.values()) / 1.1)
 
 
+@settings(deadline=None)
 @given(tutors, st.sampled_from(sorted(better)), st.data())
 def test_more_of_anything_good_never_lowers_a_score(known: dict[str, Any], what: str, data: st.DataObject) -> None:
     less, more = sorted((data.draw(anyone[what]) or 0, data.draw(anyone[what]) or 0))
@@ -224,6 +226,7 @@ def test_more_of_anything_good_never_lowers_a_score(known: dict[str, Any], what:
     assert score(**known | {what: less}).total <= score(**known | {what: more}).total
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_no_qualifications_can_break_the_rule_or_the_cache(stored: Any) -> None:
     names, _, unforeseen = qualifications(RoleDetails(qualifications=stored))
