@@ -8,8 +8,8 @@ from psycopg.rows import TupleRow
 from caas_worker.application import COLUMNS
 from caas_worker.sql import statements
 
-TRIGGERS_PER_RELATION = 4
-"""Insert, update, delete, truncate."""
+EVENTS = ("insert", "update", "delete", "truncate")
+TRIGGERS_PER_RELATION = len(EVENTS)
 
 
 @dataclass(frozen=True, slots=True)

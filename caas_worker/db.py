@@ -33,7 +33,7 @@ def translate(error: psycopg.Error) -> CaasError:
     if state is None and isinstance(error, psycopg.DataError):
         # the driver itself could not read a value, such as a date outside its calendar
         state = DATA_EXCEPTION
-    if state in _UNDEFINED and "caas_" in message:
+    if state in _UNDEFINED and "caas_" in (error.diag.message_primary or ""):
         return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)
 

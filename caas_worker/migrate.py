@@ -8,7 +8,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from caas_worker import catalog
-from caas_worker.catalog import TRIGGERS_PER_RELATION, Relation
+from caas_worker.catalog import EVENTS, TRIGGERS_PER_RELATION, Relation
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, open_ledger
 from caas_worker.shipped import Shipped, SqlFile
@@ -204,7 +204,9 @@ def _defining(ledger: Ledger, file: SqlFile) -> Work:
 def _attaching(ledger: Ledger, watched: str, relation: Relation) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
         connection.execute(ledger.sql["attach"], {"watched": watched, "relation": relation.name})
-        if relation.triggers < TRIGGERS_PER_RELATION:
+        if relation.triggers == TRIGGERS_PER_RELATION and not relation.enabled:
+            _switch_relation(connection, relation, on=False)  # replaced triggers are enabled; these were switched off
+        elif relation.enabled < TRIGGERS_PER_RELATION:
             connection.execute(ledger.sql["everyone"], {"reason": "installed"})
 
     return work
@@ -220,18 +222,20 @@ def _leaving(ledger: Ledger, relation: Relation) -> Work:
 
 def _switching(ledger: Ledger, relation: Relation, on: bool) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
-        for event in ("insert", "update", "delete", "truncate"):
-            connection.execute(
-                sql.SQL("alter table {} {} trigger {}").format(
-                    _qualified(relation),
-                    sql.SQL("enable" if on else "disable"),
-                    sql.Identifier(f"caas_mark_{event}"),
-                )
-            )
+        _switch_relation(connection, relation, on=on)
         if on:
             connection.execute(ledger.sql["everyone"], {"reason": "enabled"})
 
     return work
+
+
+def _switch_relation(connection: Connection[TupleRow], relation: Relation, *, on: bool) -> None:
+    for event in EVENTS:
+        connection.execute(
+            sql.SQL("alter table {} {} trigger {}").format(
+                _qualified(relation), sql.SQL("enable" if on else "disable"), sql.Identifier(f"caas_mark_{event}")
+            )
+        )
 
 
 def _undoing(ledger: Ledger, file: SqlFile) -> Work:
@@ -270,7 +274,7 @@ def _detach(ledger: Ledger, watched: str) -> None:
 
 def _detaching(relation: Relation) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
-        for event in ("insert", "update", "delete", "truncate"):
+        for event in EVENTS:
             connection.execute(
                 sql.SQL("drop trigger if exists {} on {}").format(
                     sql.Identifier(f"caas_mark_{event}"), _qualified(relation)

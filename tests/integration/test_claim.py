@@ -109,14 +109,13 @@ def test_a_lease_that_runs_is_left_alone(app: Rows, line: Line) -> None:
     assert one(app, "select count(token) from caas_recalculation_queue") == 1
 
 
-def test_an_entry_lost_twice_is_claimed_alone_before_all_others(app: Rows, line: Line) -> None:
+def test_an_entry_lost_twice_is_claimed_alone_and_holds_nobody_up(app: Rows, line: Line) -> None:
     [suspect, companion] = queued(app, line, 90, 90)
     app.execute("update caas_recalculation_queue set losses = 1 where profile_id = %s", (suspect,))
     assert {*claim(line)} == {suspect, companion}
     lose(app, line)
     [urgent] = queued(app, line, 0)
-    assert claim(line) == [suspect]
-    assert {*claim(line)} == {urgent, companion}
+    assert sorted([claim(line), sorted(claim(line))], key=len) == [[suspect], sorted([urgent, companion])]
 
 
 def test_only_losses_alone_count_toward_death(app: Rows, make_line: MakeLine) -> None:

@@ -204,6 +204,55 @@ def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(
     assert followed(app, tutor) == 36
 
 
+def test_a_copy_that_was_held_up_does_not_bring_back_an_older_total(app: Rows, line: Line, db: Database) -> None:
+    first, second = sorted(add_tutor(app) for _ in range(2))
+    line.fold(whole=True)
+    line.run_batch(100, whole=True)
+    app.execute("update profiles set caas_score = 0")
+
+    def copy() -> None:
+        with db.transaction() as connection:
+            connection.execute("select caas_follow(%s, 100)", ([first, second],))
+
+    def claim_and_score(tutor: UUID) -> tuple[Claim, Scored]:
+        app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
+        line.fold(whole=True)
+        claim = line.claimant.claim(100, whole=True)
+        line.claimant.settle()
+        return claim, line.score(claim)
+
+    newer, newest = claim_and_score(first), claim_and_score(second)
+    pause = Pause(app, "caas_scores")
+    with pause.during(lambda: line.publish(*newer)), meanwhile(copy, finally_=pause.resume) as copying:
+        until(lambda: copying.done() or waiting(app) > 1, "the copy to be done or to wait for the batch")
+        line.publish(*newest)
+        follow.follow(db, [second])
+    follow.follow(db, None)
+    assert (total(app, second), followed(app, second)) == (36, 36)
+    assert (total(app, first), followed(app, first)) == (36, 36)
+
+
+def test_following_does_not_wait_for_a_batch_while_it_holds_the_applications_rows(
+    app: Rows, line: Line, db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    tutor = add_tutor(app)
+    for publishing in (line.publish, None):
+        line.fold(whole=True)
+        claim = line.claimant.claim(100, whole=True)
+        line.claimant.settle()
+        scored = line.score(claim)
+        if publishing:
+            publishing(claim, scored)
+            app.execute("update profiles set available_free_help = true")
+    assert listed(app) == [tutor]
+    pause = Pause(app, "caas_scores")
+    with pause.during(lambda: line.publish(claim, scored)):
+        follow.follow(db, None)
+        assert not caplog.records  # it would tell of a lock that it waited for in vain
+    follow.follow(db, None)
+    assert (followed(app, tutor), listed(app)) == (36, [])
+
+
 def test_rows_held_for_long_do_not_keep_others_from_following(
     app: Rows, connect: Connect, drain: Drain, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
