@@ -24,8 +24,9 @@ def translate(error: psycopg.Error) -> CaasError:
     """The product's error for a driver's: away, not installed, or an answer that repeating will not cure."""
     state = error.sqlstate
     # not the context: that is the text of whole functions
-    parts = (error.diag.message_primary, error.diag.message_detail, error.diag.message_hint)
-    message = ". ".join(part.rstrip(".") for part in parts if part) or str(error).strip()
+    primary = error.diag.message_primary or str(error).strip()
+    further = (error.diag.message_detail, error.diag.message_hint)
+    message = ". ".join(part.rstrip(".") for part in (primary, *further) if part)
     if isinstance(error, PoolTimeout) or (state is None and isinstance(error, psycopg.OperationalError)):
         return DatabaseUnavailable(f"The database does not answer: {message}")
     if state is not None and state.startswith(_GONE):
@@ -33,7 +34,7 @@ def translate(error: psycopg.Error) -> CaasError:
     if state is None and isinstance(error, psycopg.DataError):
         # the driver itself could not read a value, such as a date outside its calendar
         state = DATA_EXCEPTION
-    if state in _UNDEFINED and "caas_" in (error.diag.message_primary or ""):
+    if state in _UNDEFINED and "caas_" in primary:
         return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)
 

@@ -69,6 +69,20 @@ def test_batches_in_any_order_leave_the_highest(clock: Clock) -> None:
     assert floor.value == 40
 
 
+def test_a_search_from_the_beginning_that_took_all_it_may_moves_the_floor_back_to_where_it_ended(clock: Clock) -> None:
+    floor = Floor(clock)
+    floor.reach(50)
+    clock.now += LAG_SECONDS
+    floor.reach(60)
+    floor.restart(20)
+    assert floor.value == 20
+    clock.now += LAG_SECONDS
+    assert floor.value == 20
+    floor.reach(30)
+    clock.now += LAG_SECONDS
+    assert floor.value == 30
+
+
 def test_a_chore_is_due_at_first(clock: Clock) -> None:
     assert Pace(clock).due()
 
