@@ -176,13 +176,11 @@ comment on column caas_scores.generation is 'Generation of the queue entry that 
 
 create table caas_score_follow (
     profile_id uuid not null,
-    total_score smallint not null,
     constraint caas_score_follow_has_one_row_per_profile primary key (profile_id)
 );
 
 comment on table caas_score_follow is 'Totals that profiles.caas_score has still to follow.';
 comment on column caas_score_follow.profile_id is 'Whose profiles row differs from the cache.';
-comment on column caas_score_follow.total_score is 'The total to be copied.';
 
 create table caas_workers (
     worker_id uuid not null,

@@ -64,6 +64,7 @@ def demo(
             f"p50 {view.milliseconds(figures.freshness_p50)}, p99 {view.milliseconds(figures.freshness_p99)}; "
             f"everyone computed anew: {differing} differences",
             highlight=False,
+            soft_wrap=True,
         )
     raise typer.Exit(1 if differing else 0)
 

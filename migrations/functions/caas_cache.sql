@@ -64,10 +64,8 @@ begin
     ),
 
     following as (
-        insert into public.caas_score_follow (profile_id, total_score)
-        select
-            c.profile_id,
-            c.total_score
+        insert into public.caas_score_follow (profile_id)
+        select c.profile_id
         from computed as c
         where follow
             and c.total_score is distinct from (
@@ -76,8 +74,9 @@ begin
                 where s.profile_id = c.profile_id
             )
         order by c.profile_id
+        -- not "do nothing": that would not wait for a copy under way, which then strikes the newer total off
         on conflict (profile_id) do update
-            set total_score = excluded.total_score
+            set profile_id = excluded.profile_id
     ),
 
     written as (

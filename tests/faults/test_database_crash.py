@@ -65,7 +65,8 @@ def test_a_worker_goes_on_after_its_database_was_killed(start: Start) -> None:
         migrate.up(conninfo, Shipped.load(), lambda _: None)
         tutor = add_tutor(app)
     stop = threading.Event()
-    settings = Settings()
+    # a claim that reached the disk without its cache is free again when its lease ends
+    settings = Settings(lease_seconds=3)
     with Database(conninfo) as db:
         line = worker.line(db, settings, Registry([TutorStrategy()]))
         thread = threading.Thread(target=worker.Worker(line, settings, stop).run)
