@@ -75,7 +75,7 @@ def test_following_under_row_level_security_fails_aloud_and_is_tried_again(
     app: Rows, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tutor = add_tutor(app)
-    app.execute("insert into caas_score_follow values (%s, 32)", (tutor,))
+    app.execute("insert into caas_score_follow values (%s)", (tutor,))
     app.execute("alter table profiles enable row level security")
     with plain_role(app, ours=True) as role, worker_as(url, role) as db:
         assert follow.follow(db, None) == 0
