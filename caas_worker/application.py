@@ -17,15 +17,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "id", "source_profile_id", "target_profile_id", "relationship_type", "status", "created_at",
     ),
     "student_integration_links": ("id", "profile_id", "integration_type", "is_active"),
+    "platform_events": ("id", "profile_id", "event_type", "occurred_at", "metadata"),
+    "reschedules": (
+        "id", "booking_id", "initiator", "original_time", "new_time", "reason", "reason_code", "cancelled_at",
+    ),
+    "session_transcripts": ("booking_id", "turns"),
 }  # fmt: skip
 """Tables and columns that triggers and statistics read (marketplace)."""
 
 INDEXES: tuple[tuple[str, str], ...] = (
     ("listings", "profile_id"),
     ("bookings", "listing_id"),
+    ("bookings", "client_id"),
     ("profile_reviews", "reviewee_id"),
     ("profile_graph", "source_profile_id"),
     ("profile_graph", "target_profile_id"),
     ("student_integration_links", "profile_id"),
+    ("platform_events", "profile_id"),
 )
 """Table and column of the indexes without which statistics read whole tables."""

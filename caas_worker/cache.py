@@ -64,12 +64,25 @@ def row(entry: Entry, score: Score, now: datetime) -> str:
 
 
 def publish(
-    db: Database, token: UUID, profile_ids: Sequence[UUID], scored: Scored, *, retries: Retries, follow: bool
+    db: Database,
+    token: UUID,
+    profile_ids: Sequence[UUID],
+    scored: Scored,
+    *,
+    retries: Retries,
+    follow: bool,
+    rules: Mapping[str, str],
 ) -> dict[UUID, Ending]:
     """Write the outcome of these claimed profiles, as far as they are still the token's.
 
+    Args:
+        rules: versions by role that the scores were computed with.
+
     Returns:
         How each of those ended. A profile that is missing here was lost to another worker.
+
+    Raises:
+        RulesOutdated: newer rules are published; nothing was written.
     """
     queries = statements("cache")
     with db.transaction(lazily=True) as connection:
@@ -81,6 +94,7 @@ def publish(
                 "scores": f"[{','.join(scored.rows.values())}]",
                 "missing": list(scored.missing),
                 "follow": follow,
+                "rules": json.dumps(rules),
             },
         ).fetchall()
         if scored.failures:

@@ -10,12 +10,14 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled, SettingsError
+from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled, RulesOutdated, SettingsError
 
 # Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions,
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
 _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
+_OUTDATED = "CA001"
+"""Raised by our own caas_cache."""
 DATA_EXCEPTION = "22000"
 SHORTEST_TIMEOUT_SECONDS = 1.0
 
@@ -34,6 +36,8 @@ def translate(error: psycopg.Error) -> CaasError:
     if state is None and isinstance(error, psycopg.DataError):
         # the driver itself could not read a value, such as a date outside its calendar
         state = DATA_EXCEPTION
+    if state == _OUTDATED:
+        return RulesOutdated.against(primary)
     if state in _UNDEFINED and "caas_" in primary:
         return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)

@@ -4,6 +4,7 @@ CaasError
 ├── SettingsError            a setting or argument is wrong
 ├── DatabaseUnavailable      the server does not answer, or went away
 ├── DatabaseError            the server answered with an error that repeating will not cure
+├── RulesOutdated            newer rules are published than this installation has
 ├── NotInstalled             our tables are missing or too old
 ├── MigrationRefused         going on would harm what is there
 ├── EmbeddedServerError      the embedded PostgreSQL can't be started
@@ -59,6 +60,20 @@ class NotInstalled(CaasError):
     code = "NOT_INSTALLED"
 
 
+class RulesOutdated(CaasError):
+    """Newer rules are published than this installation has."""
+
+    code = "RULES_OUTDATED"
+
+    @classmethod
+    def against(cls, published: str) -> "RulesOutdated":
+        """The error that names the published rules, as "ROLE version"."""
+        return cls(
+            f"Newer rules are published than this installation has: {published}. Upgrade it; or, to go back to its "
+            "rules: caas-worker rules publish"
+        )
+
+
 class MigrationRefused(CaasError):
     """The migration was refused."""
 
@@ -85,6 +100,7 @@ EXIT_CODES: dict[type[CaasError], int] = {
     NotInstalled: 4,
     MigrationRefused: 5,
     EmbeddedServerError: 6,
+    RulesOutdated: 7,
 }
 
 

@@ -63,9 +63,7 @@ def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = P
         for file in shipped.migrations:
             if file.name not in installed:
                 say(f"migration {file.stem}")
-                with ledger.transaction() as connection:
-                    connection.execute(file.text.encode())
-                    ledger.record(file.name, file.sha256)
+                ledger.patiently(None, _migrating(ledger, file))
                 steps += 1
         steps += _replay_functions(ledger, shipped, installed)
         steps += sum(_watch(ledger, file, installed) for file in shipped.triggers)
@@ -236,6 +234,14 @@ def _switch_relation(connection: Connection[TupleRow], relation: Relation, *, on
                 _qualified(relation), sql.SQL("enable" if on else "disable"), sql.Identifier(f"caas_mark_{event}")
             )
         )
+
+
+def _migrating(ledger: Ledger, file: SqlFile) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        connection.execute(file.text.encode())
+        ledger.record(file.name, file.sha256)
+
+    return work
 
 
 def _undoing(ledger: Ledger, file: SqlFile) -> Work:

@@ -29,6 +29,7 @@ class Line:
     retries: cache.Retries
     follows: bool
     telemetry: Telemetry
+    clock: stats.Clock = stats.database_clock
 
     def fold(self, *, whole: bool = False) -> Folded:
         """Move the next marks into the queue (`whole`: finding none means that none is left)."""
@@ -40,7 +41,8 @@ class Line:
     def run_batch(self, size: int, *, whole: bool = False) -> Batch | None:
         """Take up to `size` profiles from claim to cache; None when nothing is ready."""
         with self.telemetry.step("claim"):
-            self.claimant.wake(now=whole)
+            woken = self.claimant.wake(now=whole)
+            self.telemetry.lapsed(woken.lost, woken.dead)
             claim = self.claimant.claim(size, whole=whole)
         if not claim.entries:
             return None
@@ -59,7 +61,7 @@ class Line:
             failures = bisect(
                 claim.profile_ids,
                 lambda ids: gathered.append(
-                    stats.gather(self.db, ids, self.registry.needs, share=len(ids) / len(claim.entries))
+                    stats.gather(self.db, ids, self.registry.needs, self.clock, share=len(ids) / len(claim.entries))
                 ),
                 "STATISTICS_FAILED",
             )
@@ -83,7 +85,15 @@ class Line:
         def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
             part = part or scored.only(profile_ids)
             endings.update(
-                cache.publish(self.db, claim.token, profile_ids, part, retries=self.retries, follow=self.follows)
+                cache.publish(
+                    self.db,
+                    claim.token,
+                    profile_ids,
+                    part,
+                    retries=self.retries,
+                    follow=self.follows,
+                    rules=self.registry.rules,
+                )
             )
 
         with self.telemetry.step("cache"):

@@ -16,6 +16,17 @@ from caas_worker.db import Database
 from caas_worker.model import Profile, RoleDetails, Stats
 from caas_worker.sql import statements
 
+Clock = Callable[[Connection[TupleRow]], datetime]
+"""Says what time it is, to a transaction: another time than now answers what a score will be then."""
+
+
+def database_clock(connection: Connection[TupleRow]) -> datetime:
+    """The transaction's own time."""
+    row = connection.execute(statements("stats")["now"]).fetchone()
+    assert row is not None
+    now: datetime = row[0]
+    return now
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
@@ -32,7 +43,12 @@ class Gathered:
 
 
 def gather(
-    db: Database, profile_ids: Sequence[UUID], needs: Callable[[Profile], Sequence[str]], *, share: float = 1
+    db: Database,
+    profile_ids: Sequence[UUID],
+    needs: Callable[[Profile], Sequence[str]],
+    clock: Clock = database_clock,
+    *,
+    share: float = 1,
 ) -> Gathered:
     """Facts and statistics of the profiles, with the functions that each one `needs`.
 
@@ -44,9 +60,7 @@ def gather(
     """
     queries = statements("stats")
     with db.transaction(lazily=True, share_of_timeout=share) as connection:
-        row = connection.execute(queries["now"]).fetchone()
-        assert row is not None
-        now = row[0]
+        now = clock(connection)
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
         profiles: dict[UUID, Profile] = {}

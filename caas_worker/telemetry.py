@@ -42,6 +42,13 @@ class Telemetry:
         finally:
             self.step_seconds[name] += time.perf_counter() - begun
 
+    def lapsed(self, lost: int, dead: int) -> None:
+        """Count leases that lapsed, and entries set aside because theirs did."""
+        if lost:
+            self.errors["LEASE_LOST"] += lost
+        if dead:
+            self.endings["dead"] += dead
+
     def add(self, batch: Batch) -> None:
         """Count a batch."""
         self.batches += 1

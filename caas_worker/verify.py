@@ -27,8 +27,9 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
         "caas_recalculation_queue_leased",
     ),
     "caas_dead_entries": ("caas_dead_entries_has_one_entry_per_profile", "caas_dead_entries_by_age"),
-    "caas_scores": ("caas_scores_has_one_row_per_profile", "caas_scores_that_fall_due"),
+    "caas_scores": ("caas_scores_has_one_row_per_profile", "caas_scores_to_sweep"),
     "caas_score_follow": ("caas_score_follow_has_one_row_per_profile",),
+    "caas_rules": ("caas_rules_has_one_rule_per_role",),
     "caas_workers": ("caas_workers_are_named",),
 }
 """Our tables and the indexes that each must have."""

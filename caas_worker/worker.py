@@ -9,17 +9,18 @@ import time
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from caas_worker import __version__, follow, queue
+from caas_worker import __version__, follow, queue, rules
 from caas_worker.cache import Retries
 from caas_worker.claim import Claimant
 from caas_worker.db import Database
-from caas_worker.errors import CaasError, DatabaseUnavailable
+from caas_worker.errors import CaasError, DatabaseUnavailable, RulesOutdated
 from caas_worker.floor import Pace
 from caas_worker.fold import Folder
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
 from caas_worker.sql import statements
 from caas_worker.strategies import Registry
+from caas_worker.sweep import sweep
 from caas_worker.telemetry import Telemetry
 
 SHORTEST_PAUSE_SECONDS = 0.01
@@ -126,6 +127,8 @@ class Worker:
         self._settings = settings
         self._stop = stop
         self._left_over = Pace()
+        self._sweep = Pace()
+        self._has_published = False
         self._next_beat = 0.0
 
     def run(self) -> None:
@@ -152,6 +155,14 @@ class Worker:
 
     def _turn(self) -> bool:
         self._beat()
+        if not self._has_published:
+            if published := rules.publish(self._line.db, self._line.registry):
+                log.info("published %s; everyone is marked", ", ".join(published))
+            self._has_published = True
+        if self._sweep.due():
+            begun = time.monotonic()
+            sweep(self._line.db, self._settings.sweep_size)
+            self._sweep.spent(time.monotonic() - begun)
         folded = self._line.fold()
         batch = self._line.run_batch(self._settings.run_batch_size)
         if self._line.follows and self._left_over.due():
@@ -168,6 +179,8 @@ class Worker:
         self._stop.wait(outage)
         if isinstance(error, DatabaseUnavailable):
             self._line.db.forget_connections()
+        if isinstance(error, RulesOutdated):
+            self._has_published = False
         return outage
 
     def _beat(self) -> None:

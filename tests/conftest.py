@@ -25,6 +25,8 @@ from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
 from caas_worker.shipped import Shipped
 from caas_worker.strategies import Registry
+from caas_worker.strategies.agent import AgentStrategy
+from caas_worker.strategies.client import ClientStrategy
 from caas_worker.strategies.tutor import TutorStrategy
 
 Connect = Callable[..., psycopg.Connection[Any]]
@@ -167,14 +169,14 @@ def make_line(db: Database, settings: Settings) -> Callable[..., Line]:
 
     def make(*strategies: Any, **changes: Any) -> Line:
         changed = settings.model_copy(update=changes)
-        return worker.line(db, changed, Registry(strategies or [TutorStrategy()]))
+        return worker.line(db, changed, Registry(strategies or [TutorStrategy(), ClientStrategy(), AgentStrategy()]))
 
     return make
 
 
 @pytest.fixture
 def line(make_line: Callable[..., Line]) -> Line:
-    """A worker's line with the tutor strategy."""
+    """A worker's line with the built-in strategies."""
     return make_line()
 
 

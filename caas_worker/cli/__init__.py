@@ -6,7 +6,7 @@ import sys
 import typer
 
 from caas_worker import __version__
-from caas_worker.cli import database, demo, queue, score, work
+from caas_worker.cli import database, demo, queue, rules, score, work
 from caas_worker.errors import CaasError, exit_code
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.add_typer(database.migrate_app, name="migrate")
 app.add_typer(database.triggers_app, name="triggers")
 app.add_typer(queue.app, name="queue")
 app.add_typer(score.app, name="score")
+app.add_typer(rules.app, name="rules")
 
 
 def main() -> None:

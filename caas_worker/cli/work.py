@@ -1,27 +1,30 @@
-"""caas-worker run, drain, backfill, health: the work itself."""
+"""caas-worker run, drain, sweep, backfill, health: the work itself."""
 
 import dataclasses
 import os
 import signal
 import socket
+import sys
 import threading
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caas_worker import queue, worker
+from caas_worker import queue, rules, worker
 from caas_worker.cli.output import Json, print_json
 from caas_worker.cli.target import conninfo, database, say
 from caas_worker.db import Database
 from caas_worker.fleet import Fleet
 from caas_worker.settings import Settings
 from caas_worker.sql import statements
+from caas_worker.sweep import due
+from caas_worker.sweep import sweep as sweep_once
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    for command in (run, drain, backfill, health):
+    for command in (run, drain, sweep, backfill, health):
         app.command()(command)
 
 
@@ -73,8 +76,10 @@ def drain(
     """Work until nothing is due and print one JSON summary. Exit 1 when some profiles failed."""
     stop = stop_on_signals()
     with database() as (settings, db):
+        line = worker.line(db, settings)
+        rules.publish(db, line.registry)
         summary = worker.drain(
-            worker.line(db, settings),
+            line,
             batch_size=batch_size or settings.batch_size,
             max_batches=max_batches,
             max_seconds=max_seconds,
@@ -82,6 +87,31 @@ def drain(
         )
     print_json(dataclasses.asdict(summary))
     raise typer.Exit(summary.exit_code)
+
+
+def sweep(
+    max_profiles: Annotated[int | None, typer.Option(min=1, help="Mark no more than so many.")] = None,
+    json: Json = False,
+) -> None:
+    """Mark the profiles whose score time alone changes now, at time priority. Running workers do this by themselves."""
+    stop = stop_on_signals()
+    with database() as (settings, db):
+        waiting = min(due(db), max_profiles or sys.maxsize)
+        marked = 0
+        columns = (TextColumn("marking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, disable=json or not waiting) as progress:
+            task = progress.add_task("", total=waiting)
+            while not stop.is_set() and (max_profiles is None or marked < max_profiles):
+                size = settings.fold_size if max_profiles is None else min(settings.fold_size, max_profiles - marked)
+                done = sweep_once(db, size)
+                marked += done
+                progress.update(task, completed=marked, total=max(waiting, marked))
+                if done < size:
+                    break
+    if json:
+        print_json({"marked": marked})
+    else:
+        say(f"{marked} marked. Running workers compute them; without any: caas-worker drain")
 
 
 def backfill(json: Json = False) -> None:

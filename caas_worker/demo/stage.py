@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from caas_worker import migrate, queue, worker
+from caas_worker import migrate, queue, rules, worker
 from caas_worker.db import Database
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import Say
@@ -42,8 +42,10 @@ def set_up(conninfo: str, settings: Settings, *, size: int, fresh: bool, say: Sa
             say(f"reusing the marketplace of {present.tutors + present.clients:,} people (--fresh makes a new one)")
     migrate.up(conninfo, Shipped.load(), lambda _: None)
     with Database(conninfo, statement_timeout=settings.statement_timeout) as db:
+        line = worker.line(db, settings)
+        rules.publish(db, line.registry)
         queue.mark_everyone(db, "demo")
-        summary = worker.drain(worker.line(db, settings), batch_size=settings.run_batch_size)
+        summary = worker.drain(line, batch_size=settings.run_batch_size)
     return Stage(present, summary.processed, summary.duration_ms / 1000)
 
 

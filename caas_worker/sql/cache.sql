@@ -8,7 +8,8 @@ from caas_cache(
     %(claimed)s::uuid[],
     %(scores)s::jsonb,
     %(missing)s::uuid[],
-    %(follow)s::boolean
+    %(follow)s::boolean,
+    %(rules)s::jsonb
 );
 
 -- fail: postpone or set aside what failed

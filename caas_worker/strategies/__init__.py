@@ -7,7 +7,7 @@ from uuid import UUID
 
 from caas_worker.errors import SettingsError
 from caas_worker.model import Profile, Score, Stats
-from caas_worker.strategies.base import Strategy
+from caas_worker.strategies.base import VERSION, Strategy
 
 GROUP = "caas_worker.strategies"
 
@@ -24,6 +24,14 @@ class Registry:
         twice = {role for role in roles if roles.count(role) > 1}
         if twice:
             raise SettingsError(f"More than one strategy is registered for {', '.join(sorted(twice))}.")
+        for strategy in self._strategies:
+            if not VERSION.fullmatch(strategy.version):
+                raise SettingsError(
+                    f"The version {strategy.version!r} of the strategy {strategy.name} has no numbers to compare. "
+                    "Example: tutor-v5.9"
+                )
+        self.rules = {strategy.role: strategy.version for strategy in self._strategies}
+        """Version by role."""
 
     @classmethod
     def installed(cls) -> "Registry":

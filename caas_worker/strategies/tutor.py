@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from caas_worker.model import Profile, RoleDetails, Score, Stats
-from caas_worker.strategies.base import is_blank, round_half_up
+from caas_worker.strategies.base import dbs_is_valid, is_blank, round_half_up
 
 RAW_MAXIMUM = 110
 DEGREES = frozenset({"BACHELORS", "MASTERS", "PHD"})
@@ -83,11 +83,6 @@ def network(known: Stats) -> int:
     """Referrals, and one bonus for many connections or for having come by an agent."""
     bonus = known["connection_count"] > 10 or known["is_agent_referred"]
     return min(int(known["referral_count"]) * 4, 12) + 8 * bool(bonus)
-
-
-def dbs_is_valid(profile: Profile, now: datetime) -> bool:
-    """A verified DBS check that has not expired; one without an expiry date does not count."""
-    return profile.dbs_verified and profile.dbs_expiry_date is not None and profile.dbs_expiry_date > now
 
 
 def digital(tools: Stats, taught: Stats, profile: Profile) -> int:

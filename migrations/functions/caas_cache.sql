@@ -1,8 +1,12 @@
--- Cache: publishes a batch. Reads and writes caas_recalculation_queue, caas_scores and caas_score_follow.
+-- Cache: publishes a batch. Reads and writes caas_recalculation_queue, caas_scores and caas_score_follow;
+-- reads caas_rules; appends to caas_changes what the agents of tutors wait for.
 --
 -- First the entries that are still the token's are locked, in the order of profile_id, and only what belongs to them
 -- is written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
 -- worker claims, computes and publishes between our check and our write.
+-- Then the versions of the rules that computed the scores are compared with the published ones, before anything is
+-- written: an older worker writes nothing any more. After the lock, because whoever publishes a newer rule computes
+-- these entries anew only when the lock is gone.
 -- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
 -- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
 -- keep their lease: caas_fail, in the same transaction, settles them.
@@ -13,7 +17,8 @@ create or replace function caas_cache(
     claimed uuid[],
     scores jsonb,
     missing uuid[],
-    follow boolean
+    follow boolean,
+    rules jsonb
 )
 returns table (profile_id uuid, ending text)
 language plpgsql
@@ -29,6 +34,8 @@ declare
     absent uuid[];
     removed uuid[];
     deleted uuid[];
+    tutors uuid[];
+    outdated text[];
 begin
     perform
     from (
@@ -39,6 +46,12 @@ begin
         order by q.profile_id
         for update
     ) as locked;
+
+    outdated := public.caas_outdated_rules(rules);
+    if cardinality(outdated) > 0 then
+        raise exception '%', array_to_string(outdated, ', ')
+            using errcode = 'CA001';
+    end if;
 
     with computed as materialized (
         select c.*
@@ -79,6 +92,17 @@ begin
             set profile_id = excluded.profile_id
     ),
 
+    taught as (
+        select c.profile_id
+        from computed as c
+        where c.role_type = 'TUTOR'
+            or (
+                select s.role_type
+                from public.caas_scores as s
+                where s.profile_id = c.profile_id
+            ) = 'TUTOR'
+    ),
+
     written as (
         insert into public.caas_scores (
             profile_id, role_type, total_score, score_breakdown, score_inputs, reason, calculation_version,
@@ -111,13 +135,21 @@ begin
                 calculated_at = excluded.calculated_at,
                 source_changed_at = excluded.source_changed_at,
                 next_due_at = excluded.next_due_at,
-                generation = excluded.generation
+                generation = excluded.generation,
+                swept = false
         returning caas_scores.profile_id
     )
 
-    select array_agg(w.profile_id)
-    into published
-    from written as w;
+    select
+        (
+            select array_agg(w.profile_id)
+            from written as w
+        ),
+        (
+            select array_agg(t.profile_id)
+            from taught as t
+        )
+    into published, tutors;
 
     select
         array_agg(q.profile_id),
@@ -130,16 +162,19 @@ begin
         with dropped as (
             delete from public.caas_scores as s
             where s.profile_id = any(absent)
-            returning s.profile_id
+            returning s.profile_id, s.role_type
         )
 
-        select array_agg(d.profile_id)
-        into removed
+        select
+            array_agg(d.profile_id),
+            tutors || array_agg(d.profile_id) filter (where d.role_type = 'TUTOR')
+        into removed, tutors
         from dropped as d;
         delete from public.caas_score_follow as f
         where f.profile_id = any(absent);
     end if;
 
+    perform public.caas_cascade(tutors);
     delete from public.caas_recalculation_queue as q
     where q.profile_id = any(published || absent)
         and q.generation = q.claimed_generation;
@@ -172,5 +207,5 @@ begin
 end;
 $function$;
 
-comment on function caas_cache(uuid, uuid[], jsonb, uuid[], boolean) is
+comment on function caas_cache(uuid, uuid[], jsonb, uuid[], boolean, jsonb) is
     'Writes the scores of those claimed entries that are still the token''s; returns how each ended.';

@@ -1,5 +1,5 @@
--- Expands the oldest mark of everyone by its next profiles, in the order of their ids: reads profiles and
--- caas_scores (whose profiles may be gone), appends ordinary marks. The mark remembers how far it came.
+-- Expands the oldest mark of everyone by its next profiles, in the order of their ids: reads profiles, and caas_scores
+-- and caas_dead_entries, whose profiles may be gone; appends ordinary marks. The mark remembers how far it came.
 create or replace function caas_expand(max_profiles integer)
 returns integer
 language plpgsql
@@ -40,6 +40,15 @@ begin
             where s.profile_id > coalesce(mark.profile_id, '00000000-0000-0000-0000-000000000000')
                 or (mark.profile_id is null and s.profile_id = '00000000-0000-0000-0000-000000000000')
             order by s.profile_id
+            limit max_profiles
+        )
+        union
+        (
+            select d.profile_id
+            from public.caas_dead_entries as d
+            where d.profile_id > coalesce(mark.profile_id, '00000000-0000-0000-0000-000000000000')
+                or (mark.profile_id is null and d.profile_id = '00000000-0000-0000-0000-000000000000')
+            order by d.profile_id
             limit max_profiles
         )
     ),

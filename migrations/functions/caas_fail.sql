@@ -1,5 +1,6 @@
 -- Settles the failed entries of a batch, in the transaction of caas_cache and after it: that one has locked them all,
--- in the order of profile_id. Reads and writes caas_recalculation_queue; sets aside in caas_dead_entries.
+-- in the order of profile_id. Reads and writes caas_recalculation_queue; sets aside in caas_dead_entries,
+-- and marks the agents of who is set aside: nothing else will tell them of the changes that it waited for.
 --
 -- A failed entry waits, twice as long each time, give or take a half, so that what failed together does not return
 -- together. After its last attempt it is set aside, unless it was marked again meanwhile.
@@ -25,6 +26,16 @@ begin
     select array_agg(f.profile_id)
     into failed
     from jsonb_to_recordset(failures) as f (profile_id uuid);
+    perform public.caas_cascade(
+        array(
+            select q.profile_id
+            from public.caas_recalculation_queue as q
+            where q.profile_id = any(failed)
+                and q.token = claim_token
+                and q.attempts + 1 >= max_attempts
+                and q.generation = q.claimed_generation
+        )
+    );
     return query
     with reported as materialized (
         select f.*

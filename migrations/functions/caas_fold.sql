@@ -1,11 +1,12 @@
--- Fold: moves marks into the queue. Takes caas_changes away, reads listings and bookings for the owners as of now,
--- writes caas_recalculation_queue and brings back what stood in caas_dead_entries.
+-- Fold: moves marks into the queue. Takes caas_changes away, reads listings, bookings, profile_graph and profiles
+-- for the owners and agents as of now, writes caas_recalculation_queue and brings back what stood in caas_dead_entries.
 --
 -- Marks are taken by SKIP LOCKED, so that folders do not wait for each other. from_id is only where the search
 -- begins, to step over dead rows behind an old transaction's horizon: the caller must come back with 0 regularly,
 -- because a late commit strands lower ids.
 -- Entries are written in the order of profile_id, like every lock of ours: folders and cachers that lock in
 -- different orders deadlock.
+-- An agent's score depends on its recruits' role, too: a change of a profile's own row also means whoever recruited it.
 -- A mark that meets a leased entry keeps to the later_ columns: what came after the claim is not in the claim's score.
 create or replace function caas_fold(
     max_marks integer,
@@ -88,6 +89,43 @@ begin
             false
         from marked as m
         where m.booking_id is not null
+        union all
+        select
+            p.id,
+            'recruits',
+            a.priority,
+            a.changed_at,
+            false
+        from (
+            select
+                m.agent_id,
+                m.priority,
+                m.changed_at
+            from marked as m
+            where m.agent_id is not null
+            union all
+            select
+                g.source_profile_id,
+                m.priority,
+                m.changed_at
+            from marked as m
+            cross join lateral (
+                select led.source_profile_id
+                from public.profile_graph as led
+                where led.target_profile_id = m.profile_id
+                    and led.relationship_type = 'AGENT_REFERRAL'
+                    and led.status = 'ACTIVE'
+                offset 0
+            ) as g
+            where m.reason = 'profiles'
+        ) as a
+        cross join lateral (
+            select own.id
+            from public.profiles as own
+            where own.id = a.agent_id
+                and public.caas_role(own.roles::text[]) = 'AGENT'
+            offset 0
+        ) as p
     ),
 
     merged as (

@@ -1,5 +1,5 @@
 -- Connected tools (scoring 1.2): one row per id. Reads student_integration_links, along its index on profile_id
--- (why `lateral … offset 0`: see caas_performance_stats).
+-- (why `lateral … offset 0`: see caas_teaching_sums).
 create or replace function caas_link_stats(
     profile_ids uuid[],
     as_of timestamptz default now()

@@ -1,5 +1,5 @@
 -- Network statistics (scoring 1.2): one row per id. Reads profile_graph, along its indexes on either end (why
--- `lateral … offset 0`: see caas_performance_stats).
+-- `lateral … offset 0`: see caas_teaching_sums).
 create or replace function caas_network_stats(
     profile_ids uuid[],
     as_of timestamptz default now()

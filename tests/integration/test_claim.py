@@ -118,6 +118,14 @@ def test_an_entry_lost_twice_is_claimed_alone_and_holds_nobody_up(app: Rows, lin
     assert sorted([claim(line), sorted(claim(line))], key=len) == [[suspect], sorted([urgent, companion])]
 
 
+def test_many_suspects_take_turns_with_the_others(app: Rows, line: Line) -> None:
+    suspects = queued(app, line, 0, 0, 0)
+    app.execute("update caas_recalculation_queue set losses = 2")
+    others = queued(app, line, 10, 90)
+    assert sorted([claim(line), sorted(claim(line))], key=len) == [suspects[:1], sorted(others)]
+    assert [claim(line), claim(line)] == [[suspect] for suspect in suspects[1:]]
+
+
 def test_only_losses_alone_count_toward_death(app: Rows, make_line: MakeLine) -> None:
     line = make_line(max_attempts=2)
     queued(app, line, 10, 10)

@@ -295,9 +295,9 @@ def test_statistics_that_fail_leave_the_score_as_it_was(app: Rows, make_line: Ma
 
 def test_a_missing_table_of_the_application_is_nobodys_own_failure(app: Rows, make_line: MakeLine) -> None:
     tutor = add_tutor(app)
-    app.execute("drop table profile_graph cascade")
+    app.execute("drop table student_integration_links cascade")
     line = make_line()
-    with pytest.raises(DatabaseError, match='profile_graph" does not exist') as raised:
+    with pytest.raises(DatabaseError, match='student_integration_links" does not exist') as raised:
         worker.drain(line, batch_size=10)
     assert type(raised.value) is DatabaseError
     line.claimant.release()

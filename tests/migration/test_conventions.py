@@ -113,13 +113,14 @@ def test_every_function_names_its_volatility(shipped: Shipped) -> None:
 
 
 def test_functions_that_only_read_are_stable(app: Rows) -> None:
-    reading = f"select p.proname {FUNCTIONS} and p.proname ~ '(_stats|_facts)$' and p.provolatile <> 's'"
+    reading = f"select p.proname {FUNCTIONS} and p.proname ~ '(_stats|_sums|_facts)$' and p.provolatile <> 's'"
     assert names(app, reading) == set()
 
 
 def test_statistics_and_fold_fail_rather_than_read_through_row_level_security(app: Rows) -> None:
     reading = f"""
-        select p.proname {FUNCTIONS} and p.proname ~ '^caas_(.*_stats|profile_facts|fold|expand|follow)$'
+        select p.proname {FUNCTIONS}
+            and p.proname ~ '^caas_(.*_stats|.*_sums|profile_facts|fold|expand|follow|cascade)$'
             and p.prolang = (select l.oid from pg_language as l where l.lanname = 'plpgsql')
             and not 'row_security=off' = any(p.proconfig)
     """

@@ -9,7 +9,6 @@ from tests.spec.conftest import Published
 from tests.spec.rows import teach
 from tests.spec.tables import cases
 
-# The test's line knows the tutor rule only.
 ROLES = """
 case                             | roles                       | verified || role_type | total_score | reason           | gate_failed | calculation_version
 a tutor                          | ["TUTOR"]                   | yes      || TUTOR     | 32          | null             | no          | tutor-v5.9
@@ -19,8 +18,11 @@ a tutor among other roles        | ["Client", "TUTOR"]         | yes      || TUT
 whatever the order               | ["agent", "tutor", "staff"] | yes      || TUTOR     | 32          | null             | no          | tutor-v5.9
 an unverified tutor              | ["TUTOR"]                   | no       || TUTOR     | 0           | unverified       | yes         | tutor-v5.9
 an unverified tutor among others | ["client", "Tutor"]         | no       || TUTOR     | 0           | unverified       | yes         | tutor-v5.9
-a client                         | ["CLIENT"]                  | yes      || null      | 0           | unsupported_role | no          | unsupported-v1
-an unverified client             | ["CLIENT"]                  | no       || null      | 0           | unsupported_role | no          | unsupported-v1
+a client                         | ["CLIENT"]                  | yes      || CLIENT    | 50          | null             | no          | client-v1.0
+an unverified client             | ["CLIENT"]                  | no       || CLIENT    | 0           | unverified       | yes         | client-v1.0
+a client who is an agent, too    | ["AGENT", "client"]         | yes      || CLIENT    | 50          | null             | no          | client-v1.0
+an agent                         | ["agent"]                   | yes      || AGENT     | 5           | null             | no          | agent-v1.0
+an unverified agent              | ["AGENT"]                   | no       || AGENT     | 0           | unverified       | yes         | agent-v1.0
 no role at all                   | []                          | yes      || null      | 0           | unsupported_role | no          | unsupported-v1
 an unknown role                  | ["STAFF"]                   | yes      || null      | 0           | unsupported_role | no          | unsupported-v1
 a part of a role                 | ["TUTOR_TRAINEE"]           | yes      || null      | 0           | unsupported_role | no          | unsupported-v1
@@ -39,7 +41,7 @@ def test_role_and_identity_decide_which_rule_scores(app: Rows, published: Publis
     assert seen == expected
 
 
-@pytest.mark.parametrize(("roles", "verified"), [(["TUTOR"], False), (["CLIENT"], True), (["CLIENT"], False)], ids=str)
+@pytest.mark.parametrize(("roles", "verified"), [(["TUTOR"], False), (["STAFF"], True), (["STAFF"], False)], ids=str)
 def test_a_score_of_nothing_has_no_points_whatever_was_achieved(
     app: Rows, published: Published, roles: list[str], verified: bool
 ) -> None:

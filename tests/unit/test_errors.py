@@ -72,6 +72,7 @@ def test_exit_codes_tell_apart_what_a_caller_can_act_upon() -> None:
         "NotInstalled": 4,
         "MigrationRefused": 5,
         "EmbeddedServerError": 6,
+        "RulesOutdated": 7,
     }
 
 

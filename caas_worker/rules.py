@@ -1,0 +1,55 @@
+"""Rule versions: the published ones, which no worker with older rules may write against."""
+
+import json
+from dataclasses import dataclass
+
+from caas_worker.db import Database
+from caas_worker.errors import RulesOutdated
+from caas_worker.sql import statements
+from caas_worker.strategies import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One role's rule: this installation's version against the published one."""
+
+    role: str
+    installed: str | None
+    published: str | None
+
+    @property
+    def standing(self) -> str:
+        """published, or differs: publishing says whether it is newer."""
+        return "published" if self.installed == self.published else "differs"
+
+
+def publish(db: Database, registry: Registry, *, anyway: bool = False) -> list[str]:
+    """Make this installation's rules the published ones; what is new among them marks everyone, at low priority.
+
+    Safe to repeat: every worker does it when it starts.
+
+    Args:
+        anyway: also where published rules are newer, or rule a role that this installation has no rule for.
+
+    Returns:
+        What was published now, as "ROLE version".
+
+    Raises:
+        RulesOutdated: published rules are newer; nothing was published.
+    """
+    with db.transaction() as connection:
+        row = connection.execute(
+            statements("rules")["publish"], {"rules": json.dumps(registry.rules), "anyway": anyway}
+        ).fetchone()
+    assert row is not None
+    outdated, published = row
+    if outdated:
+        raise RulesOutdated.against(", ".join(outdated))
+    return list(published)
+
+
+def standings(db: Database, registry: Registry) -> list[Rule]:
+    """Every role's rule, installed or published."""
+    with db.transaction() as connection:
+        published = dict(connection.execute(statements("rules")["published"]).fetchall())
+    return [Rule(role, registry.rules.get(role), published.get(role)) for role in sorted(registry.rules | published)]

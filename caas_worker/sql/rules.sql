@@ -1,0 +1,11 @@
+-- publish: make these rules the published ones
+select
+    outdated,
+    published
+from caas_publish_rules(%(rules)s::jsonb, %(anyway)s::boolean);
+
+-- published: versions by role
+select
+    role_type,
+    version
+from caas_rules;

@@ -1,0 +1,8 @@
+-- platform_events: the profile, old and new; answers to messages and log-ins only (scoring 1.5).
+select caas_watch(
+    'platform_events',
+    identity => '{id}',
+    keys => '{profile_id}',
+    columns => '{event_type, occurred_at, metadata}',
+    condition => $$changed.event_type in ('message_response', 'login')$$
+);
