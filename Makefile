@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench
+.PHONY: install demo test check bench prove guards
 
 install: .venv/installed
 
@@ -30,3 +30,11 @@ check: install
 
 bench: install
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# The central property over many more generated histories than `make test` has.
+prove: install
+	CAAS_TEST_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest tests/proof $(ARGS)
+
+# Takes each guard away in turn, and writes docs/explanation/guards.md: which test fails then.
+guards: install
+	$(BIN)/python -m tests.proof.guards $(ARGS)

@@ -6,11 +6,14 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from caas_worker import embedded, migrate
 from caas_worker.marketplace import people, schema
@@ -61,6 +64,17 @@ class Ground:
             connection.execute("delete from caas_changes")
             connection.execute("vacuum analyze")
         return conninfo
+
+    @contextmanager
+    def copy(self, name: str) -> Iterator[str]:
+        """A copy of a database that nobody is connected to; dropped in the end, whoever is connected to it."""
+        original, copy = sql.Identifier(name), sql.Identifier(f"{name}_copy")
+        with psycopg.connect(self._server.conninfo(), autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {} template {}").format(copy, original))
+            try:
+                yield self._server.conninfo(f"{name}_copy")
+            finally:
+                connection.execute(sql.SQL("drop database {} with (force)").format(copy))
 
     def keep(self, name: str, result: dict[str, Any]) -> None:
         """Print the result and, unless it was a try, keep it in benchmarks/results/."""

@@ -82,7 +82,7 @@ def publish(
         How each of those ended. A profile that is missing here was lost to another worker.
 
     Raises:
-        RulesOutdated: newer rules are published; nothing was written.
+        RulesOutdated: other rules are published; nothing was written.
     """
     queries = statements("cache")
     with db.transaction(lazily=True) as connection:

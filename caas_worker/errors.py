@@ -4,7 +4,7 @@ CaasError
 ├── SettingsError            a setting or argument is wrong
 ├── DatabaseUnavailable      the server does not answer, or went away
 ├── DatabaseError            the server answered with an error that repeating will not cure
-├── RulesOutdated            newer rules are published than this installation has
+├── RulesOutdated            other rules are published than this installation has
 ├── NotInstalled             our tables are missing or too old
 ├── MigrationRefused         going on would harm what is there
 ├── EmbeddedServerError      the embedded PostgreSQL can't be started
@@ -61,7 +61,7 @@ class NotInstalled(CaasError):
 
 
 class RulesOutdated(CaasError):
-    """Newer rules are published than this installation has."""
+    """Other rules are published than this installation has."""
 
     code = "RULES_OUTDATED"
 
@@ -69,8 +69,8 @@ class RulesOutdated(CaasError):
     def against(cls, published: str) -> "RulesOutdated":
         """The error that names the published rules, as "ROLE version"."""
         return cls(
-            f"Newer rules are published than this installation has: {published}. Upgrade it; or, to go back to its "
-            "rules: caas-worker rules publish"
+            f"Other rules are published than this installation has: {published}. Install the release that has them; "
+            "or, to make everyone's score one of this installation's rules: caas-worker rules publish"
         )
 
 

@@ -14,8 +14,8 @@ class Folded:
 
     marks: int
     entries: int
-    expanded: int
-    """Marks that a mark of everyone was turned into."""
+    expanded: int | None
+    """Marks that a mark of everyone was turned into; None: there was no such mark, or it had to wait."""
 
     is_full: bool
     """There may be more."""
@@ -23,7 +23,7 @@ class Folded:
     @property
     def found_any(self) -> bool:
         """Something was there: marks, or a mark of everyone."""
-        return bool(self.marks or self.expanded)
+        return self.marks > 0 or self.expanded is not None
 
 
 class Folder:
@@ -53,7 +53,7 @@ class Folder:
             ).fetchone()
             assert row is not None
             marks, entries, last_id = row
-        expanded = 0
+        expanded: int | None = None
         if marks < self._size or self._expansion.due():
             with self._db.transaction(lazily=True) as connection:
                 row = connection.execute(self._sql["expand"], {"max_profiles": self._size}).fetchone()

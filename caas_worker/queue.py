@@ -1,6 +1,6 @@
 """The queue as callers and operators see it: status, one profile's place, marking by hand, marking everyone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,8 @@ from psycopg.rows import dict_row
 
 from caas_worker.db import Database
 from caas_worker.sql import statements
+
+RETRIED_AT_ONCE = 1_000
 
 
 def status(db: Database) -> dict[str, Any]:
@@ -83,3 +85,46 @@ def is_expanding(db: Database) -> bool:
     with db.transaction() as connection:
         row = connection.execute(statements("queue")["expanding"]).fetchone()
     return bool(row and row[0])
+
+
+def failed(
+    db: Database, *, last_seconds: float, error: str | None = None, most: int = 1_000
+) -> Sequence[Mapping[str, Any]]:
+    """Entries that were set aside within so many seconds, the newest first, with reason and traceback."""
+    with db.transaction() as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        return cursor.execute(
+            statements("queue")["failed"], {"last_seconds": last_seconds, "error": error, "most": most}
+        ).fetchall()
+
+
+def retry(
+    db: Database, profile_ids: Sequence[UUID] | None = None, *, error: str | None = None
+) -> Iterator[Sequence[UUID]]:
+    """Put entries that were set aside back into the queue, piece by piece, at live priority and with no attempts.
+
+    Those that are set aside again meanwhile are left alone.
+
+    Args:
+        profile_ids: of these profiles only.
+        error: with this error only.
+
+    Yields:
+        The profiles of each piece.
+    """
+    queries = statements("queue")
+    with db.transaction() as connection:
+        row = connection.execute(queries["now"]).fetchone()
+    assert row is not None
+    wanted = {
+        "profile_ids": list(profile_ids) if profile_ids is not None else None,
+        "error": error,
+        "before": row[0],
+        "most": RETRIED_AT_ONCE,
+    }
+    while True:
+        with db.transaction() as connection:
+            retried = [row[0] for row in connection.execute(queries["retry"], wanted).fetchall()]
+        if not retried:
+            return
+        yield retried

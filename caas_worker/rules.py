@@ -1,4 +1,4 @@
-"""Rule versions: the published ones, which no worker with older rules may write against."""
+"""Rule versions: the published ones, which every worker must have to write."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Rule:
 
     @property
     def standing(self) -> str:
-        """published, or differs: publishing says whether it is newer."""
+        """published, or differs: then a worker of this installation publishes a newer one, and waits with an older."""
         return "published" if self.installed == self.published else "differs"
 
 
@@ -29,22 +29,23 @@ def publish(db: Database, registry: Registry, *, anyway: bool = False) -> list[s
     Safe to repeat: every worker does it when it starts.
 
     Args:
-        anyway: also where published rules are newer, or rule a role that this installation has no rule for.
+        anyway: also where published rules are newer, or rule a role that this installation has no rule for. What is
+            replaced counts as withdrawn: no worker publishes it again by itself.
 
     Returns:
         What was published now, as "ROLE version".
 
     Raises:
-        RulesOutdated: published rules are newer; nothing was published.
+        RulesOutdated: published rules are newer, or these were withdrawn; nothing was published.
     """
     with db.transaction() as connection:
         row = connection.execute(
             statements("rules")["publish"], {"rules": json.dumps(registry.rules), "anyway": anyway}
         ).fetchone()
     assert row is not None
-    outdated, published = row
-    if outdated:
-        raise RulesOutdated.against(", ".join(outdated))
+    refused, published = row
+    if refused:
+        raise RulesOutdated.against(", ".join(refused))
     return list(published)
 
 

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     poll_interval: float = Field(
         default=0.5, gt=0, le=60, description="Longest pause in seconds between two looks at an idle queue."
     )
+    busy_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Largest share of its time that a worker is at work while it keeps up; with full batches it is 1.",
+    )
     lease_seconds: float = Field(
         default=60, ge=1, le=3600, description="How long a claimed batch stays its worker's before others may take it."
     )

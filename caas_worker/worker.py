@@ -118,8 +118,19 @@ def drain(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a worker met in one turn: anything at all, and as much as it can take at once."""
+
+    found_any: bool
+    is_full: bool
+
+
 class Worker:
-    """A long-lived worker: polls faster while there is work, waits out a database that is away, says that it lives."""
+    """A long-lived worker: rests while it keeps up, looks less often while idle, says that it lives.
+
+    It waits out a database that is away.
+    """
 
     def __init__(self, line: Line, settings: Settings, stop: threading.Event) -> None:
         self.worker_id = uuid4()
@@ -136,8 +147,9 @@ class Worker:
         pause = SHORTEST_PAUSE_SECONDS
         outage = 0.0
         while not self._stop.is_set():
+            begun = time.monotonic()
             try:
-                busy = self._turn()
+                turn = self._turn()
                 if outage:
                     log.info("the database is back")
                 outage = 0.0
@@ -148,12 +160,26 @@ class Worker:
                 log.exception("an error that nobody foresaw; the batch is given back")
                 outage = self._wait_out(error, outage)
                 continue
-            pause = SHORTEST_PAUSE_SECONDS if busy else min(pause * 2, self._settings.poll_interval)
-            if not busy:
+            pause = self.pause(turn, time.monotonic() - begun, pause)
+            if pause:
                 self._stop.wait(pause)
         self._leave()
 
-    def _turn(self) -> bool:
+    def pause(self, turn: Turn, worked: float, last_pause: float) -> float:
+        """How long to rest after a turn, in seconds: not at all with a backlog.
+
+        Else changes of the same profiles come together meanwhile, and cost one computation. A worker that takes up each
+        change as it comes computes a hot profile dozens of times a second, with the processor that the application's
+        own writes need.
+        """
+        if turn.is_full:
+            return 0
+        if turn.found_any:
+            rest = worked * (1 / self._settings.busy_share - 1)
+            return min(max(rest, SHORTEST_PAUSE_SECONDS), self._settings.poll_interval)
+        return min(max(last_pause, SHORTEST_PAUSE_SECONDS) * 2, self._settings.poll_interval)
+
+    def _turn(self) -> Turn:
         self._beat()
         if not self._has_published:
             if published := rules.publish(self._line.db, self._line.registry):
@@ -171,7 +197,11 @@ class Worker:
             self._left_over.spent(time.monotonic() - begun)
         if batch and batch.errors:
             log.warning("batch of %d: %s", batch.size, dict(batch.errors))
-        return folded.found_any or batch is not None
+        size = batch.size if batch else 0
+        return Turn(
+            found_any=folded.found_any or batch is not None,
+            is_full=folded.is_full or size >= self._settings.run_batch_size,
+        )
 
     def _wait_out(self, error: Exception, outage: float) -> float:
         outage = min(max(outage * 2, 0.1), LONGEST_OUTAGE_PAUSE_SECONDS)

@@ -10,12 +10,14 @@ comment on column caas_scores.swept is 'Its next_due_at has come and was marked;
 
 create table caas_rules (
     role_type text not null,
-    version text not null,
+    version text,
     published_at timestamptz not null default clock_timestamp(),
+    withdrawn text[] not null default '{}',
     constraint caas_rules_has_one_rule_per_role primary key (role_type)
 );
 
-comment on table caas_rules is 'Published rules: nothing computed with an older version is written to the cache.';
+comment on table caas_rules is 'Published rules: nothing computed with another version is written to the cache.';
 comment on column caas_rules.role_type is 'The role that the rule scores.';
-comment on column caas_rules.version is 'Version of the rule.';
-comment on column caas_rules.published_at is 'When a worker brought it.';
+comment on column caas_rules.version is 'Version of the rule; null: it was withdrawn.';
+comment on column caas_rules.published_at is 'When it was published.';
+comment on column caas_rules.withdrawn is 'Versions that an operator replaced: no worker publishes them by itself.';

@@ -8,8 +8,10 @@ Rows = Connection[Any]
 
 PEOPLE = {"ana": 1, "ben": 2, "cleo": 3, "dan": 4, "eve": 5}
 LISTINGS = {"maths": 11, "music": 12}
-IDS = {name: f"00000000-0000-0000-0000-{number:012}" for name, number in (PEOPLE | LISTINGS).items()}
-LESSON, REVIEW, EDGE, LINK, NEW = (f"00000000-0000-0000-0000-{number:012}" for number in (21, 22, 23, 24, 99))
+BOOKINGS = {"lesson": 21, "trial": 26}
+IDS = {name: f"00000000-0000-0000-0000-{number:012}" for name, number in (PEOPLE | LISTINGS | BOOKINGS).items()}
+LESSON = IDS["lesson"]
+REVIEW, EDGE, LINK, RESCHEDULE, NEW = (f"00000000-0000-0000-0000-{number:012}" for number in (22, 23, 24, 25, 99))
 NAMES = {number: name for name, number in IDS.items()} | {NEW: "new"}
 
 TOWN = f"""
@@ -19,13 +21,19 @@ TOWN = f"""
     insert into role_details (profile_id, role_type) values ('{IDS["ana"]}', 'TUTOR');
     insert into listings (id, profile_id) values ('{IDS["maths"]}', '{IDS["ana"]}'), ('{IDS["music"]}', '{IDS["ben"]}');
     insert into bookings (id, listing_id, client_id, scheduled_start, scheduled_end)
-    values ('{LESSON}', '{IDS["maths"]}', '{IDS["cleo"]}', '2026-01-05 10:00Z', '2026-01-05 11:00Z');
+    values
+        ('{LESSON}', '{IDS["maths"]}', '{IDS["cleo"]}', '2026-01-05 10:00Z', '2026-01-05 11:00Z'),
+        ('{IDS["trial"]}', null, null, '2026-01-06 10:00Z', '2026-01-06 11:00Z');
     insert into profile_reviews (id, reviewer_id, reviewee_id, booking_id, rating)
     values ('{REVIEW}', '{IDS["cleo"]}', '{IDS["ana"]}', '{LESSON}', 4);
     insert into profile_graph (id, source_profile_id, target_profile_id, relationship_type, status)
     values ('{EDGE}', '{IDS["ana"]}', '{IDS["ben"]}', 'SOCIAL', 'ACTIVE');
     insert into student_integration_links (id, profile_id, integration_type)
     values ('{LINK}', '{IDS["ana"]}', 'GOOGLE_CALENDAR');
+    insert into platform_events (profile_id, event_type, occurred_at) values
+        ('{IDS["ana"]}', 'message_response', '2026-01-05Z'), ('{IDS["dan"]}', 'page_view', '2026-01-05Z');
+    insert into reschedules (id, booking_id, initiator) values ('{RESCHEDULE}', '{LESSON}', 'tutor');
+    insert into session_transcripts (booking_id) values ('{LESSON}');
     delete from caas_changes;
 """
 
@@ -51,7 +59,8 @@ WATCHED: dict[str, tuple[set[str], dict[str, str]]] = {
             "status": "'Completed'", "type": "'free_help'", "recording_url": "'r'", "payment_status": "'Failed'",
             "cancelled_by": "'tutor'", "no_show_by": "'client'", "scheduled_start": "'2026-01-06Z'",
             "scheduled_end": "'2026-01-07Z'", "actual_start": "now()", "actual_end": "now()", "session_number": "2",
-            "tech_issue": "true", "engagement_score": "0.5", "learning_objectives_met": "false", "id": f"'{NEW}'",
+            "tech_issue": "true", "engagement_score": "0.5", "learning_objectives_met": "false",
+            "id": f"case when listing_id is null then id else '{NEW}' end",
         },
     ),
     "profile_reviews": (
@@ -69,6 +78,18 @@ WATCHED: dict[str, tuple[set[str], dict[str, str]]] = {
         {"ana"},
         {"is_active": "false", "integration_type": "'GOOGLE_CLASSROOM'", "id": f"'{NEW}'"},
     ),
+    "platform_events": (
+        {"ana"},
+        {"event_type": "'page_view'", "occurred_at": "now()", "metadata": "'{}'", "id": "id + 100"},
+    ),
+    "reschedules": (
+        {"lesson"},
+        {
+            "initiator": "'student'", "original_time": "now()", "new_time": "now()", "reason": "'Ill'",
+            "reason_code": "'ILL'", "cancelled_at": "now()", "id": f"'{NEW}'",
+        },
+    ),
+    "session_transcripts": ({"lesson"}, {"turns": "'[]'"}),
 }  # fmt: skip
 """By table: who is marked when one of these columns takes this value."""
 
@@ -81,6 +102,9 @@ MOVES = [
     ("profile_graph", "source_profile_id", IDS["cleo"], {"ana", "ben", "cleo"}),
     ("profile_graph", "target_profile_id", IDS["cleo"], {"ana", "ben", "cleo"}),
     ("student_integration_links", "profile_id", IDS["ben"], {"ana", "ben"}),
+    ("platform_events", "profile_id", IDS["ben"], {"ana", "ben"}),
+    ("reschedules", "booking_id", IDS["trial"], {"lesson", "trial"}),
+    ("session_transcripts", "booking_id", IDS["trial"], {"lesson", "trial"}),
     ("listings", "profile_id", IDS["cleo"], {"ana", "ben", "cleo"}),
 ]
 
@@ -95,14 +119,21 @@ INSERTS = {
     "profile_reviews": ("(reviewer_id, reviewee_id, rating) values (%(dan)s, %(ben)s, 5)", {"ben"}),
     "profile_graph": ("(source_profile_id, target_profile_id) values (%(cleo)s, %(ben)s)", {"cleo", "ben"}),
     "student_integration_links": ("(profile_id) values (%(ben)s)", {"ben"}),
+    "platform_events": (
+        "(profile_id, event_type) values (%(ben)s, 'login'), (%(cleo)s, 'message_response'), (%(dan)s, 'page_view')",
+        {"ben", "cleo"},
+    ),
+    "reschedules": ("(booking_id) values (%(trial)s)", {"trial"}),
+    "session_transcripts": ("(booking_id) values (%(trial)s)", {"trial"}),
 }
 
 
 def marked(app: Rows, table: str | None = None) -> list[str]:
     """Names of the marked, as often as they are marked (of one table's marks, or of all)."""
     rows = app.execute(
-        "select coalesce(profile_id, listing_id, booking_id)::text from caas_changes "
-        "where coalesce(reason = %s, true) and not everyone",
+        "select key::text from caas_changes "
+        "cross join lateral (values (profile_id), (listing_id), (booking_id)) as keys (key) "
+        "where key is not null and coalesce(reason = %s, true) and not everyone",
         (table,),
     ).fetchall()
     return sorted(NAMES.get(key, key) for (key,) in rows)

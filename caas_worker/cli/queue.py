@@ -1,15 +1,23 @@
-"""caas-worker queue …: what is to be done, and where one profile stands."""
+"""caas-worker queue …: what is to be done, where one profile stands, and what was set aside."""
 
+import re
+from collections import Counter
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
 from caas_worker import queue
-from caas_worker.cli.output import Json, print_fields, print_json
-from caas_worker.cli.target import database
+from caas_worker.cli.output import Json, print_fields, print_json, print_table
+from caas_worker.cli.target import database, say
+from caas_worker.errors import SettingsError
 
 app = typer.Typer(help="What is to be done.", no_args_is_help=True)
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+Error = Annotated[str | None, typer.Option(help="Only with this error, such as STATISTICS_FAILED.")]
 
 
 @app.callback()
@@ -31,3 +39,54 @@ def status(
         print_json(fields)
     else:
         print_fields({name: f"{value:.1f}" if isinstance(value, float) else value for name, value in fields.items()})
+
+
+@app.command()
+def failed(
+    last: Annotated[str, typer.Option(help="How far back, such as 90m, 24h or 7d.")] = "24h",
+    error: Error = None,
+    most: Annotated[int, typer.Option(min=1, help="Show no more than so many.")] = 100,
+    json: Json = False,
+) -> None:
+    """Profiles that were set aside, the newest first, and why. --json has the tracebacks."""
+    seconds = _span(last).total_seconds()
+    with database() as (_, db):
+        entries = queue.failed(db, last_seconds=seconds, error=error, most=most)
+    if json:
+        print_json(entries)
+        return
+    if entries:
+        columns = ("profile_id", "died_at", "attempts", "error", "message")
+        print_table(columns, [[entry[column] for column in columns] for entry in entries])
+    counts = Counter(entry["error"] for entry in entries)
+    what = ", ".join(f"{number} {code}" for code, number in counts.most_common())
+    say(
+        f"{len(entries)} set aside in the last {last}"
+        + (f": {what}. Try them again: caas-worker queue retry" if what else "")
+    )
+
+
+@app.command()
+def retry(
+    profile_ids: Annotated[list[UUID] | None, typer.Argument(help="These profiles.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Everyone who was set aside.")] = False,
+    error: Error = None,
+    json: Json = False,
+) -> None:
+    """Put profiles that were set aside back into the queue. Running workers or a drain then try them again."""
+    if not (profile_ids or everyone or error):
+        raise SettingsError("Say whom: profile ids, --error CODE, or --all.")
+    with database() as (_, db):
+        retried = [key for piece in queue.retry(db, profile_ids or None, error=error) for key in piece]
+    if json:
+        print_json({"retried": len(retried), "profile_ids": retried})
+        return
+    say(f"{len(retried)} back in the queue" if retried else "nothing to do: none of them is set aside")
+
+
+def _span(text: str) -> timedelta:
+    """A time like 90m, 24h or 7d."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
+    if match is None:
+        raise SettingsError(f"{text!r} is no time. Examples: 90m, 24h, 7d.")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})

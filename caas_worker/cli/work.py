@@ -124,7 +124,7 @@ def backfill(json: Json = False) -> None:
         with Progress(*columns, disable=json) as progress:
             task = progress.add_task("", total=queue.everyone(db))
             while queue.is_expanding(db):
-                marked += line.folder.fold().expanded
+                marked += line.folder.fold().expanded or 0
                 progress.update(task, completed=marked)
         depth = queue.status(db)
     if json:

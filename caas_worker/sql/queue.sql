@@ -119,3 +119,38 @@ select
     due_at
 from caas_recalculation_queue
 where profile_id = any(%(profile_ids)s::uuid[]);
+
+-- failed: entries set aside, the newest first
+select
+    profile_id,
+    error,
+    message,
+    attempts,
+    reasons,
+    first_changed_at,
+    died_at,
+    detail
+from caas_dead_entries
+where died_at >= clock_timestamp() - make_interval(secs => %(last_seconds)s::double precision)
+    and (%(error)s::text is null or error = %(error)s::text)
+order by died_at desc, profile_id
+limit %(most)s::integer;
+
+-- retry: the next of the entries that were set aside before, back into the queue
+select profile_id
+from caas_recalculate(
+    array(
+        select d.profile_id
+        from caas_dead_entries as d
+        where (%(profile_ids)s::uuid[] is null or d.profile_id = any(%(profile_ids)s::uuid[]))
+            and (%(error)s::text is null or d.error = %(error)s::text)
+            and d.died_at <= %(before)s::timestamptz
+        order by d.profile_id
+        limit %(most)s::integer
+    ),
+    'retry',
+    10
+);
+
+-- now: the database's time
+select clock_timestamp();

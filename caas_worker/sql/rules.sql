@@ -1,6 +1,6 @@
 -- publish: make these rules the published ones
 select
-    outdated,
+    refused,
     published
 from caas_publish_rules(%(rules)s::jsonb, %(anyway)s::boolean);
 

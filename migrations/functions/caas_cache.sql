@@ -5,8 +5,8 @@
 -- is written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
 -- worker claims, computes and publishes between our check and our write.
 -- Then the versions of the rules that computed the scores are compared with the published ones, before anything is
--- written: an older worker writes nothing any more. After the lock, because whoever publishes a newer rule computes
--- these entries anew only when the lock is gone.
+-- written: a worker with others writes nothing. After the lock, because whoever publishes a newer rule computes these
+-- entries anew only when the lock is gone.
 -- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
 -- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
 -- keep their lease: caas_fail, in the same transaction, settles them.
@@ -35,7 +35,7 @@ declare
     removed uuid[];
     deleted uuid[];
     tutors uuid[];
-    outdated text[];
+    others text[];
 begin
     perform
     from (
@@ -47,9 +47,9 @@ begin
         for update
     ) as locked;
 
-    outdated := public.caas_outdated_rules(rules);
-    if cardinality(outdated) > 0 then
-        raise exception '%', array_to_string(outdated, ', ')
+    others := public.caas_other_rules(rules);
+    if cardinality(others) > 0 then
+        raise exception '%', array_to_string(others, ', ')
             using errcode = 'CA001';
     end if;
 

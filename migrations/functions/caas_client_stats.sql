@@ -3,7 +3,7 @@
 --
 -- A booking or event counts from its time until six calendar months after it, in UTC. next_due_at is the first moment
 -- at which one comes in or has gone out. A time of response that is no number is not counted but reported; one above
--- a thousand million minutes counts as so much, so that the median can be computed.
+-- a thousand million minutes counts as so much, one below a millionth as none, so that the median can be computed.
 create or replace function caas_client_stats(
     profile_ids uuid[],
     as_of timestamptz default now()
@@ -117,7 +117,7 @@ begin
                 jsonb_typeof(u.response_time) not in ('number', 'null') as is_unforeseen,
                 case
                     when jsonb_typeof(u.response_time) = 'number'
-                        then least(u.response_time::numeric, 1000000000)::double precision
+                        then round(greatest(least(u.response_time::numeric, 1000000000), -1), 6)::double precision
                 end as minutes
             from (
                 select

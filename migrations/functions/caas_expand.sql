@@ -22,7 +22,7 @@ begin
     limit 1
     for update skip locked;
     if mark.id is null then
-        return 0;
+        return null;
     end if;
     with known as (
         (
@@ -90,4 +90,4 @@ end;
 $function$;
 
 comment on function caas_expand(integer) is
-    'Turns the next profiles of the oldest mark of everyone into marks of their own; returns how many.';
+    'Turns the next profiles of the oldest mark of everyone into marks of their own; returns how many, null without such a mark.';

@@ -1,45 +1,73 @@
 -- Publishes rules: what is new or newer than published becomes the published version, and everyone is marked at
--- backfill priority, in one transaction. Reads and writes caas_rules. Nothing is published where something published
--- is newer, unless it is to be anyway: then exactly these rules are the published ones.
+-- backfill priority, in one transaction. Reads and writes caas_rules. Where nobody has a score yet, the installation has
+-- marked everyone already.
+--
+-- Nothing is published, and refused says why not, where a published rule is newer, has another name or rules a role
+-- that the given ones do not, and where a given one was withdrawn. Anyway: exactly the given ones are the published
+-- ones, and what they replace is withdrawn, so that a worker that still has it does not publish it again.
+-- A version is a name and numbers, tutor-v5.10, which compare one by one.
 create or replace function caas_publish_rules(
     rules jsonb,
     anyway boolean default false
 )
-returns table (outdated text[], published text[])
+returns table (refused text[], published text[])
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 as $function$
 declare
-    withdrawn integer;
+    shape constant text := '^(.*)-v([0-9.]+)$';
 begin
     lock table public.caas_rules in share row exclusive mode;
-    outdated := case when anyway then '{}' else public.caas_outdated_rules(rules) end;
     published := '{}';
-    if cardinality(outdated) = 0 then
-        with written as (
-            insert into public.caas_rules as r (role_type, version)
-            select
-                given.key,
-                given.value
-            from jsonb_each_text(rules) as given
-            on conflict (role_type) do update
-                set
-                    version = excluded.version,
-                    published_at = excluded.published_at
-                where r.version <> excluded.version
-            returning r.role_type, r.version
-        )
+    select coalesce(array_agg(r.role_type || ' ' || coalesce(r.version, 'withdrawn') order by r.role_type), '{}')
+    into refused
+    from public.caas_rules as r
+    cross join lateral (
+        select
+            rules ->> r.role_type as version,
+            regexp_match(rules ->> r.role_type, shape) as parts,
+            regexp_match(r.version, shape) as published_parts
+    ) as given
+    where not anyway
+        and (
+            given.version = any(r.withdrawn)
+            or (
+                given.version is distinct from r.version
+                and (
+                    given.parts[1] is distinct from given.published_parts[1]
+                    or string_to_array(given.parts[2], '.')::integer[]
+                    < string_to_array(given.published_parts[2], '.')::integer[]
+                )
+            )
+        );
+    if cardinality(refused) > 0 then
+        return next;
+        return;
+    end if;
+    with written as (
+        insert into public.caas_rules as r (role_type, version)
+        select
+            coalesce(given.key, known.role_type),
+            given.value
+        from jsonb_each_text(rules) as given
+        full outer join public.caas_rules as known on known.role_type = given.key
+        on conflict (role_type) do update
+            set
+                version = excluded.version,
+                published_at = excluded.published_at,
+                withdrawn = array_remove(
+                    case when anyway then r.withdrawn || r.version else r.withdrawn end, excluded.version
+                )
+            where r.version is distinct from excluded.version
+        returning r.role_type, r.version
+    )
 
-        select coalesce(array_agg(w.role_type || ' ' || w.version order by w.role_type), '{}')
-        into published
-        from written as w;
-        delete from public.caas_rules as r
-        where not rules ? r.role_type;
-        get diagnostics withdrawn = row_count;
-        if withdrawn > 0 or cardinality(published) > 0 then
-            perform public.caas_enqueue_everyone('rule', 90);
-        end if;
+    select coalesce(array_agg(w.role_type || ' ' || coalesce(w.version, 'withdrawn') order by w.role_type), '{}')
+    into published
+    from written as w;
+    if cardinality(published) > 0 and exists(select from public.caas_scores) then
+        perform public.caas_enqueue_everyone('rule', 90);
     end if;
     return next;
 end;

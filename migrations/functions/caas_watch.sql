@@ -4,7 +4,7 @@
 -- Mark: the function that it writes appends what changed to caas_changes, in raw keys of the changed rows themselves,
 -- old and new. It reads no other table: an owner looked up here may be another by the time the transaction commits,
 -- row-level security would hide rows, and a SERIALIZABLE transaction would fail for what it read. It takes no lock
--- and notifies nobody, so that it can neither wait nor deadlock. A statement marks each key once, however many rows
+-- and notifies nobody, so that it can neither wait nor deadlock. A statement marks the same keys once, however many rows
 -- it touched; an update that changed no watched column marks nothing. It runs as its owner, because the
 -- application's role needs no grant of ours. (Held by tests/integration/test_mark.py and tests/concurrency.)
 --
@@ -41,12 +41,19 @@ declare
     new_values text;
     touched_by_update text;
     mark text;
+    marked_columns text;
+    repeated boolean;
 begin
     select
         array_agg(split_part(k.key, ' as ', 1) order by k.place),
         array_agg(coalesce(nullif(split_part(k.key, ' as ', 2), ''), k.key) order by k.place)
     into key_columns, targets
     from unnest(keys) with ordinality as k (key, place);
+
+    repeated := cardinality(targets) > (
+        select count(distinct u.target)
+        from unnest(targets) as u (target)
+    );
 
     select array_agg(distinct c.name)
     into all_columns
@@ -65,29 +72,37 @@ begin
         'Always empty. Keeps the columns that caas_worker watches from being dropped or changed under its triggers.'
     );
 
-    -- one row per marked key: ('profile_id' key, 'listing_id' key, …), the others null
-    select string_agg(
-        format(
-            'select distinct %s from touched as changed where changed.%I is not null and (%s)',
-            concat_ws(
-                ', ',
-                case when t.target = 'profile_id' then format('changed.%I', t.key) else 'null::uuid' end,
-                case when t.target = 'listing_id' then format('changed.%I', t.key) else 'null::uuid' end,
-                case when t.target = 'booking_id' then format('changed.%I', t.key) else 'null::uuid' end
-            ),
-            t.key,
-            condition
-        ),
-        ' union '
-        order by t.place
-    )
-    into mark
-    from unnest(key_columns, targets) with ordinality as t (key, target, place);
+    -- One row carries all keys of a changed row, each under its target; of keys with the same target, one row each.
+    -- Whatever the plan has besides costs every write of the application, so there is no more than this.
+    if repeated then
+        select
+            format('%I', min(r.target)),
+            string_agg(
+                format(
+                    'select %1$L, <deleted>, changed.%2$I from (<rows>) as changed where changed.%2$I is not null and (%3$s)',
+                    watched,
+                    r.key,
+                    condition
+                ),
+                ' union '
+            )
+        into marked_columns, mark
+        from unnest(key_columns, targets) as r (key, target);
+    else
+        select
+            string_agg(format('%I', r.target), ', ' order by r.place),
+            format(
+                'select distinct %L, <deleted>, %s from (<rows>) as changed where (%s) and (%s)',
+                watched,
+                string_agg(format('changed.%I', r.key), ', ' order by r.place),
+                string_agg(format('changed.%I is not null', r.key), ' or '),
+                condition
+            )
+        into marked_columns, mark
+        from unnest(key_columns, targets) with ordinality as r (key, target, place);
+    end if;
     -- <rows> and <deleted> are filled in per event, by replace: a column or a condition may hold a percent sign
-    mark := 'insert into public.caas_changes (reason, deleted, profile_id, listing_id, booking_id) '
-        || 'with touched as (<rows>) '
-        || format('select %L, <deleted>, marked.profile_id, marked.listing_id, marked.booking_id ', watched)
-        || 'from (' || mark || ') as marked (profile_id, listing_id, booking_id);';
+    mark := format('insert into public.caas_changes (reason, deleted, %s) %s;', marked_columns, mark);
 
     select
         string_agg(format('old_row.%I', c.name), ', ' order by c.name),

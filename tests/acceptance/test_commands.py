@@ -1,5 +1,6 @@
 """What an engineer, a cron job and an operator do with the installed product."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
@@ -28,7 +29,7 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     app.execute("drop trigger caas_mark_update on bookings")
     app.execute("alter table listings disable trigger caas_mark_delete")
     app.execute("drop view caas_guard_profiles cascade")
-    app.execute("drop index caas_scores_that_fall_due")
+    app.execute("drop index caas_scores_to_sweep")
     app.execute("drop index bookings_of_a_listing")
     app.execute("alter table profiles drop column bio cascade")
     faults = {
@@ -38,7 +39,7 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     }
     assert faults.keys() == {
         "application: profiles.bio",
-        "index: caas_scores_that_fall_due",
+        "index: caas_scores_to_sweep",
         "trigger: bookings",
         "trigger: listings",
         "guard: caas_guard_profiles",
@@ -165,3 +166,48 @@ def test_nothing_waits_behind_a_migration_that_cannot_have_its_lock(product: Pro
         assert migration.poll() is None
         busy.rollback()
     assert migration.wait(30) == 0
+
+
+def test_what_falls_due_is_swept_from_cron(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app, dbs_verified=True, dbs_expiry_date=datetime.now(UTC) + timedelta(days=1))
+    product.read("drain")
+    assert product.read("sweep", "--json") == {"marked": 0}
+    app.execute("update caas_scores set next_due_at = now()")
+    assert product.read("sweep", "--json", "--max-profiles", "5") == {"marked": 1}
+    assert "0 marked" in (product.call("sweep") or product.said)
+    assert product.read("drain")["processed"] == 1
+    assert total(app, tutor) == 36
+
+
+def test_an_operator_lists_and_retries_what_was_set_aside(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app)
+    app.execute("alter table caas_scores add constraint nobody_may_be_scored check (total_score > 100) not valid")
+    summary = product.read("drain", code=1, CAAS_MAX_ATTEMPTS="1")
+    assert (summary["dead"], summary["error_types"]) == (1, {"CACHE_REFUSED": 1})
+    [entry] = product.read("queue", "failed", "--json")
+    assert (entry["profile_id"], entry["error"]) == (str(tutor), "CACHE_REFUSED")
+    assert "CACHE_REFUSED" in product.call("queue", "failed", "--last", "7d")
+    product.call("queue", "failed", "--last", "a while", code=2)
+    assert "is no time" in product.said
+    product.call("queue", "retry", code=2)
+    assert "Say whom" in product.said
+    app.execute("alter table caas_scores drop constraint nobody_may_be_scored")
+    assert product.read("queue", "retry", "--all", "--json") == {"retried": 1, "profile_ids": [str(tutor)]}
+    assert product.read("drain")["processed"] == 1
+    product.call("queue", "retry", str(tutor))
+    assert "nothing to do" in product.said
+
+
+def test_an_older_release_waits_until_an_operator_makes_its_rules_the_published_ones(
+    product: Product, app: Rows
+) -> None:
+    product.read("drain")
+    app.execute("update caas_rules set version = 'tutor-v99' where role_type = 'TUTOR'")
+    product.call("drain", code=7)
+    assert "Other rules are published than this installation has: TUTOR tutor-v99" in product.said
+    standing = {rule["role"]: rule["standing"] for rule in product.read("rules", "status", "--json")}
+    assert standing == {"AGENT": "published", "CLIENT": "published", "TUTOR": "differs"}
+    assert "tutor-v99" in product.call("rules", "status")
+    product.call("rules", "publish", "--yes")
+    assert "published TUTOR tutor-v5.9" in product.said
+    product.read("drain")

@@ -19,6 +19,13 @@ IRRELEVANT = [
     "update profile_reviews set comment = 'Nice', updated_at = now(), created_at = now()",
     "update profile_graph set updated_at = now()",
     "update student_integration_links set updated_at = now(), created_at = now()",
+    "update reschedules set updated_at = now(), created_at = now()",
+    "update session_transcripts set created_at = now()",
+    "insert into platform_events (profile_id, event_type) values (%(ana)s, 'page_view'), (%(ben)s, null)",
+    "update platform_events set occurred_at = now(), metadata = '{}' where event_type = 'page_view'",
+    "update platform_events set event_type = 'search' where event_type = 'page_view'",
+    "update platform_events set profile_id = %(ben)s where event_type = 'page_view'",
+    "delete from platform_events where event_type = 'page_view'",
     "update listings set title = 'Algebra'",
     "insert into profiles (id, roles) select id, '{CLIENT}' from profiles on conflict do nothing",
     "delete from bookings where client_id = (select id from profiles where bio = 'nobody')",
@@ -79,7 +86,7 @@ def test_a_row_that_moves_marks_where_it_was_and_where_it_is(
 ) -> None:
     which = f"where id = '{IDS['ana']}'" if table == "profiles" else ""
     town.execute(f"update {table} set {column} = '{value}' {which}")
-    assert marked(town, table) == sorted(whose)
+    assert {*marked(town, table)} == whose
 
 
 @pytest.mark.parametrize("table", INSERTS)
@@ -115,7 +122,7 @@ def test_a_deleted_profile_takes_along_what_hangs_on_it_and_all_of_it_is_marked(
     assert marked(town, "profile_graph") == ["ana", "ben"]
 
 
-def test_a_statement_marks_each_key_once_however_many_rows_it_touches(town: Rows) -> None:
+def test_a_statement_marks_the_same_keys_once_however_many_rows_it_touches(town: Rows) -> None:
     town.execute("insert into profiles (roles, bio) select '{CLIENT}', 'bulk' from generate_series(1, 10)")
     town.execute("delete from caas_changes")
     town.execute(
@@ -123,9 +130,9 @@ def test_a_statement_marks_each_key_once_however_many_rows_it_touches(town: Rows
         "select %s, p.id, now(), now() from profiles as p, generate_series(1, 100) where p.bio = 'bulk'",
         (IDS["maths"],),
     )
-    assert len(marked(town)) == 11
+    assert one(town, "select count(*) from caas_changes") == len({*marked(town)} - {"maths"}) == 10
     town.execute("update bookings set status = 'Completed' from profiles as p where p.id = client_id and bio = 'bulk'")
-    assert len(marked(town)) == 22
+    assert one(town, "select count(*) from caas_changes") == 20
 
 
 def test_copy_marks(town: Rows) -> None:

@@ -1,12 +1,18 @@
-"""Application rows that yield the statistics which a case of the specification names."""
+"""Application rows that yield the statistics which a case of the specification names, and what scores say of them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import dict_row
+
+from caas_worker import worker
+from caas_worker.pipeline import Line
 from tests.people import (
     Rows,
     add,
@@ -15,8 +21,11 @@ from tests.people import (
     add_listing,
     add_profile,
     add_review,
+    add_tutor,
     connect_people,
 )
+from tests.spec.conftest import Published
+from tests.spec.tables import cases, rounded
 
 RECORDING = "https://recordings.test/1"
 
@@ -37,6 +46,20 @@ KINDS: dict[str, dict[str, Any]] = {
     "missed": {"status": "No-show"},
 }
 """What a table's cell calls a session, and the columns of its booking that differ from a completed paid one's."""
+
+CIRCUMSTANCES: dict[str, dict[str, Any]] = {
+    "paid": {"payment_status": "Succeeded"},
+    "owed": {"payment_status": "Pending"},
+    "failed": {"payment_status": "Failed"},
+    "refunded": {"payment_status": "Refunded"},
+    "free": {"type": "free_help"},
+    "labelled paid": {"type": "paid"},
+    "cancelled by client": {"cancelled_by": "client"},
+    "cancelled by tutor": {"cancelled_by": "tutor"},
+    "missed by client": {"no_show_by": "client"},
+    "missed by tutor": {"no_show_by": "tutor"},
+}
+"""What a table's cell adds to the status of a client's booking."""
 
 
 def teach(app: Rows, tutor: UUID, sessions: str) -> None:
@@ -79,10 +102,64 @@ def rate_so_that(app: Rows, tutor: UUID, mean: float) -> None:
         add_review(app, add_client(app), tutor, low + (number < high_ones))
 
 
-def review(app: Rows, tutor: UUID, ratings: str) -> None:
-    """Ratings like "5, 4, own 5", each by another client unless it is the tutor's own."""
-    for own, stars in re.findall(r"(own )?(\d)", ratings):
-        add_review(app, tutor if own else add_client(app), tutor, int(stars))
+def review(app: Rows, profile: UUID, ratings: str) -> None:
+    """Ratings like "5, tutor 4, own 5", each by another client unless it is a tutor's or the profile's own."""
+    for whose, stars in re.findall(r"(own |tutor )?(\d)", ratings):
+        reviewer = profile if whose == "own " else add_profile(app, "TUTOR" if whose else "CLIENT")
+        add_review(app, reviewer, profile, int(stars))
+
+
+def book(app: Rows, client: UUID, bookings: str, start: datetime | None = None) -> None:
+    """Bookings of the client's like "3 Completed + paid, 1 Cancelled + cancelled by client"; yesterday unless told."""
+    listing = add_listing(app, add_tutor(app))
+    for number, described in re.findall(r"(\d+) ([^,]+)", bookings):
+        status, *circumstances = (word.strip() for word in described.split("+"))
+        columns = {"status": status, "scheduled_start": start or datetime.now(UTC) - timedelta(days=1)}
+        for circumstance in circumstances:
+            columns |= CIRCUMSTANCES[circumstance]
+        for _ in range(int(number)):
+            add_booking(app, listing, client, **columns)
+
+
+def answer(app: Rows, profile: UUID, minutes: str, at: datetime | None = None, event: str = "message_response") -> None:
+    """An event, yesterday's unless told otherwise, whose time to answer is this JSON, as it is written here."""
+    app.execute(
+        "insert into platform_events (profile_id, event_type, occurred_at, metadata) values (%s, %s, %s, %s::jsonb)",
+        (profile, event, at or datetime.now(UTC) - timedelta(days=1), f'{{"response_time_minutes": {minutes}}}'),
+    )
+
+
+def recruit(app: Rows, agent: UUID, recruits: str) -> list[UUID]:
+    """Others like "2 TUTOR, 1 Client+Tutor PENDING": so many profiles of these roles, and how a referral leads there.
+
+    old: gained 91 days ago; again: a second referral, of today; asked: one that is PENDING, 91 days old; SOCIAL: no
+    referral; back: from the other to the agent; unverified: the other's identity.
+    """
+    others = []
+    long_ago: dict[str, Any] = {"created_at": datetime.now(UTC) - timedelta(days=91)}
+    for number, roles, words in re.findall(r"(\d+) (\S+?)((?: \w+)*)(?:, |$)", recruits):
+        said = set(words.split())
+        for _ in range(int(number)):
+            other = add_profile(app, *roles.split("+"), identity_verified="unverified" not in said)
+            ends = (other, agent) if "back" in said else (agent, other)
+            kind = "SOCIAL" if "SOCIAL" in said else "AGENT_REFERRAL"
+            status = next(iter(said & {"PENDING", "BLOCKED"}), "ACTIVE")
+            refer(app, *ends, relationship_type=kind, status=status, **(long_ago if "old" in said else {}))
+            if "again" in said:
+                refer(app, agent, other)
+            if "asked" in said:
+                refer(app, agent, other, status="PENDING", **long_ago)
+            others.append(other)
+    return others
+
+
+def refer(app: Rows, source: UUID, target: UUID, **columns: Any) -> UUID:
+    """A referral, active and of now unless told otherwise."""
+    ends = {"source_profile_id": source, "target_profile_id": target}
+    edge: UUID = add(
+        app, "profile_graph", **ends, **({"relationship_type": "AGENT_REFERRAL", "status": "ACTIVE"} | columns)
+    )
+    return edge
 
 
 def relate(app: Rows, me: UUID, edges: str) -> None:
@@ -107,3 +184,47 @@ def link(app: Rows, tutor: UUID, tools: str) -> None:
     """Connected tools like "GOOGLE_CALENDAR, GOOGLE_CLASSROOM off"."""
     for tool, off in re.findall(r"(\w+)( off)?(?:, |$)", tools):
         add(app, "student_integration_links", profile_id=tutor, integration_type=tool, is_active=not off)
+
+
+def check(published: Published, table: str, write: Callable[..., UUID], bucket: str, **always: Any) -> None:
+    """Write the profile of each case, score them all at once, compare what each table line expects.
+
+    A column means the bucket's `points`, something of the breakdown, a statistic, or a column of the row; None: it is
+    absent. A name in `always` is expected of every line.
+    """
+    profiles = {case.name: write(**case.given) for case in cases(table)}
+    expected = {case.name: case.expected | always for case in cases(table)}
+    wrong = {}
+    for name, profile in profiles.items():
+        score = published(profile)
+        points = score["score_breakdown"]
+        facts = score | score["score_inputs"] | points | {"points": points[bucket]}
+        seen = {column: rounded(facts.get(column)) for column in expected[name]}
+        if seen != expected[name]:
+            wrong[name] = {"seen": seen, "expected": expected[name]}
+    assert not wrong, wrong
+
+
+def score_at(app: Rows, line: Line, profile: UUID, moment: datetime) -> dict[str, Any]:
+    """The profile's row, computed as if it were this moment, in a session whose time zone has summer time."""
+
+    def clock(connection: Rows) -> datetime:
+        connection.execute("set local time zone 'Pacific/Auckland'")
+        return moment
+
+    app.execute("select caas_enqueue(array[%s], 'test')", (profile,))
+    assert worker.drain(replace(line, clock=clock), batch_size=100).failed == 0
+    query = "select * from caas_scores where profile_id = %s"
+    row = app.cursor(row_factory=dict_row).execute(query, (profile,)).fetchone()
+    assert row is not None
+    return row
+
+
+def changes_in_time(app: Rows, line: Line, profile: UUID, moment: datetime, bucket: str) -> list[tuple[datetime, Any]]:
+    """From this moment on, each time that next_due_at names, and the bucket's points then."""
+    history = []
+    while due := score_at(app, line, profile, moment)["next_due_at"]:
+        assert due > moment
+        moment = due
+        history.append((moment, rounded(score_at(app, line, profile, moment)["score_breakdown"][bucket])))
+    return history

@@ -1,10 +1,8 @@
 """Every tutor case of cases/credibility.json, from the application's writes to the cached score."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +11,10 @@ import pytest
 from caas_worker.strategies.base import round_half_up
 from caas_worker.strategies.tutor import RAW_MAXIMUM
 from tests.people import Rows, add, add_profile, add_tutor
+from tests.spec.cases import CASES
 from tests.spec.conftest import Published
 from tests.spec.rows import link, rate_so_that, relate, teach, teach_so_that
 from tests.spec.tables import rounded
-
-CASES: dict[str, list[Any]] = json.loads((Path(__file__).parent / "cases" / "credibility.json").read_text())
 
 TUTORS = {
     "tutor_total_from_raw",
@@ -28,21 +25,15 @@ TUTORS = {
     "tutor_digital_engagement",
     "end_to_end",
 }
-OTHER_RULES = {
-    "about",
-    "client_reliability",
-    "client_totals",
-    "agent_totals",
-    "ths",
-    "tcrs_daily_counts_old_to_new",
-    "reschedule",
-}
+CLIENTS = {"client_reliability", "client_totals"}
+AGENTS = {"agent_totals"}
+OTHER_RULES = {"about", "ths", "tcrs_daily_counts_old_to_new", "reschedule"}
 
 Story = Callable[[Rows], UUID]
 
 
 def test_every_section_of_the_cases_is_assigned_to_a_rule() -> None:
-    assert set(CASES) == TUTORS | OTHER_RULES
+    assert set(CASES) == TUTORS | CLIENTS | AGENTS | OTHER_RULES
 
 
 @pytest.mark.parametrize(("raw", "total"), CASES["tutor_total_from_raw"])

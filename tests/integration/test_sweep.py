@@ -1,0 +1,122 @@
+"""Sweep: time alone changes scores, and then marks them, once (design, promise 6; scoring 1.5, time)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Event, Thread
+from uuid import UUID
+
+import pytest
+
+from caas_worker import worker
+from caas_worker.db import Database
+from caas_worker.pipeline import Line
+from caas_worker.settings import Settings
+from caas_worker.sweep import due, sweep
+from caas_worker.worker import Summary
+from tests.interleaving import Rows, one, until
+from tests.people import add_tutor, marks, total
+
+Drain = Callable[..., Summary]
+
+EXPIRY = datetime(2040, 5, 1, 12, tzinfo=UTC)
+
+
+def add_checked_tutor(app: Rows, expiry: datetime = EXPIRY) -> UUID:
+    """A tutor with 36 points while the check is valid, and 32 from its expiry on."""
+    return add_tutor(app, dbs_verified=True, dbs_expiry_date=expiry)
+
+
+def test_nobody_is_marked_before_the_time_has_come_and_everybody_once_after(
+    app: Rows, db: Database, drain: Drain
+) -> None:
+    tutor = add_checked_tutor(app)
+    drain()
+    assert sweep(db, 10, EXPIRY - timedelta(microseconds=1)) == 0
+    assert [sweep(db, 10, EXPIRY) for _ in range(3)] == [1, 0, 0]
+    assert marks(app) == [("time", tutor, None, False, False)]
+    assert one(app, "select priority from caas_changes") == 50
+
+
+def test_the_score_changes_with_the_time_and_says_when_it_did(app: Rows, db: Database, line: Line) -> None:
+    tutor = add_checked_tutor(app)
+    later = replace(line, clock=lambda _: EXPIRY)
+    worker.drain(line, batch_size=10)
+    assert total(app, tutor) == 36
+    sweep(db, 10, EXPIRY)
+    worker.drain(later, batch_size=10)
+    assert total(app, tutor) == 32
+    known = app.execute("select source_changed_at, next_due_at, swept from caas_scores").fetchone()
+    assert known == (EXPIRY, None, False)
+
+
+def test_a_score_that_falls_due_again_is_marked_again(app: Rows, db: Database, line: Line) -> None:
+    tutor = add_checked_tutor(app)
+    worker.drain(line, batch_size=10)
+    sweep(db, 10, EXPIRY)
+    app.execute("update profiles set dbs_expiry_date = %s where id = %s", (EXPIRY + timedelta(days=1), tutor))
+    worker.drain(replace(line, clock=lambda _: EXPIRY), batch_size=10)
+    assert [sweep(db, 10, EXPIRY + timedelta(days=days)) for days in (0, 1)] == [0, 1]
+
+
+def test_the_longest_due_come_first_and_a_sweep_takes_no_more_than_its_share(
+    app: Rows, db: Database, drain: Drain
+) -> None:
+    tutors = [add_checked_tutor(app, EXPIRY + timedelta(hours=hour)) for hour in (3, 1, 2)]
+    drain()
+    after = EXPIRY + timedelta(days=1)
+    assert [sweep(db, 1, after) for _ in range(4)] == [1, 1, 1, 0]
+    assert [profile_id for _, profile_id, *_ in marks(app)] == [tutors[1], tutors[2], tutors[0]]
+
+
+def test_a_dead_entry_is_revived_by_time_once(app: Rows, db: Database, make_line: Callable[..., Line]) -> None:
+    tutor = add_checked_tutor(app)
+    line = make_line(max_attempts=1)
+    worker.drain(line, batch_size=10)
+    app.execute("update role_details set qualifications = '{}'; drop function caas_link_stats")
+    app.execute(
+        "create function caas_link_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
+        "(profile_id uuid, google_calendar_synced bool, google_classroom_synced bool) language plpgsql stable as "
+        "$$ begin raise exception 'broken'; end $$"
+    )
+    sweep(db, 10, EXPIRY)
+    assert worker.drain(line, batch_size=10).dead == 1
+    assert sweep(db, 10, EXPIRY) == 0
+    assert (total(app, tutor), one(app, "select count(*) from caas_dead_entries")) == (36, 1)
+
+
+def test_a_row_that_is_being_published_is_not_waited_for(app: Rows, db: Database, drain: Drain, line: Line) -> None:
+    add_checked_tutor(app)
+    drain()
+    with line.db.transaction() as publishing:
+        publishing.execute("select from caas_scores for update")
+        assert sweep(db, 10, EXPIRY) == 0
+    assert sweep(db, 10, EXPIRY) == 1
+
+
+def test_a_running_worker_sweeps_by_itself(app: Rows, db: Database, line: Line) -> None:
+    tutor = add_checked_tutor(app, datetime.now(UTC) + timedelta(seconds=1))
+    stop = Event()
+    thread = Thread(target=worker.Worker(line, Settings(), stop).run)
+    thread.start()
+    try:
+        until(lambda: total(app, tutor) == 36, "the first score")
+        begun = time.monotonic()
+        until(lambda: total(app, tutor) == 32, "the score after the expiry")
+        assert time.monotonic() - begun < 10
+    finally:
+        stop.set()
+        thread.join(20)
+    assert due(db) == 0
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_due_counts_what_a_sweep_would_mark(app: Rows, db: Database, drain: Drain, waiting: int) -> None:
+    for _ in range(waiting):
+        add_checked_tutor(app)
+    drain()
+    app.execute("update caas_scores set next_due_at = clock_timestamp() - interval '1 s'")
+    assert due(db) == waiting
+    assert sweep(db, 10) == waiting
+    assert due(db) == 0
