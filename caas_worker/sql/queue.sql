@@ -133,7 +133,7 @@ select
 from caas_dead_entries
 where died_at >= clock_timestamp() - make_interval(secs => %(last_seconds)s::double precision)
     and (%(error)s::text is null or error = %(error)s::text)
-order by died_at desc, profile_id
+order by died_at desc, profile_id asc
 limit %(most)s::integer;
 
 -- retry: the next of the entries that were set aside before, back into the queue

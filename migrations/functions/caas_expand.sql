@@ -90,4 +90,4 @@ end;
 $function$;
 
 comment on function caas_expand(integer) is
-    'Turns the next profiles of the oldest mark of everyone into marks of their own; returns how many, null without such a mark.';
+    'Turns the next profiles of the oldest mark of everyone into marks of their own; returns how many, null for none.';

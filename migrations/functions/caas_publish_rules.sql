@@ -1,6 +1,6 @@
 -- Publishes rules: what is new or newer than published becomes the published version, and everyone is marked at
--- backfill priority, in one transaction. Reads and writes caas_rules. Where nobody has a score yet, the installation has
--- marked everyone already.
+-- backfill priority, in one transaction; where nobody has a score yet, the installation has marked everyone already.
+-- Reads and writes caas_rules.
 --
 -- Nothing is published, and refused says why not, where a published rule is newer, has another name or rules a role
 -- that the given ones do not, and where a given one was withdrawn. Anyway: exactly the given ones are the published

@@ -4,8 +4,8 @@
 -- Mark: the function that it writes appends what changed to caas_changes, in raw keys of the changed rows themselves,
 -- old and new. It reads no other table: an owner looked up here may be another by the time the transaction commits,
 -- row-level security would hide rows, and a SERIALIZABLE transaction would fail for what it read. It takes no lock
--- and notifies nobody, so that it can neither wait nor deadlock. A statement marks the same keys once, however many rows
--- it touched; an update that changed no watched column marks nothing. It runs as its owner, because the
+-- and notifies nobody, so that it can neither wait nor deadlock. A statement marks the same keys once, however many
+-- rows it touched; an update that changed no watched column marks nothing. It runs as its owner, because the
 -- application's role needs no grant of ours. (Held by tests/integration/test_mark.py and tests/concurrency.)
 --
 -- Guard: a column dropped under the function would make every write of the application fail. The view makes the
