@@ -15,7 +15,7 @@ from caas_worker.pipeline import Line
 from tests.proof.histories import Bench, Histories
 
 EXAMPLES = int(os.environ.get("CAAS_TEST_EXAMPLES", "1000"))
-STEPS = 8
+STEPS = 6
 PHASES = [Phase.generate] if os.environ.get("CAAS_TEST_SHRINK") == "no" else list(Phase)
 """Shrinking a failure takes minutes; whoever only wants to know whether there is one says no."""
 
