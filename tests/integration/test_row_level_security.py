@@ -25,6 +25,13 @@ HIDDEN = [
     ("bookings", "caas_digital_stats(%(ids)s)"),
     ("profiles", "caas_profile_facts(%(ids)s)"),
     ("role_details", "caas_profile_facts(%(ids)s)"),
+    ("bookings", "caas_client_stats(%(ids)s)"),
+    ("profile_reviews", "caas_client_stats(%(ids)s)"),
+    ("platform_events", "caas_client_stats(%(ids)s)"),
+    ("profile_graph", "caas_agent_stats(%(ids)s)"),
+    ("profiles", "caas_agent_stats(%(ids)s)"),
+    ("caas_scores", "caas_agent_stats(%(ids)s)"),
+    ("listings", "caas_teaching_sums(%(ids)s)"),
 ]
 
 

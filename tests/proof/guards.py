@@ -103,7 +103,7 @@ GUARDS = (
     Guard(
         "row_security = off in statistics",
         "rows that a policy hides counted as none: 30 provisional points",
-        "migrations/functions/caas_teaching_sums.sql",
+        "migrations/functions/caas_network_stats.sql",
         [("set row_security = off\n", "")],
         [
             "tests/integration/test_row_level_security.py"
@@ -318,9 +318,10 @@ def page(found: Sequence[Missed]) -> str:
         "",
         "What protects the promises, what each of them keeps away, and which test fails without it. `make guards`",
         "takes them away one by one in a copy of the tree, runs the tests and writes this page; a guard that no test",
-        "misses makes it fail. The last column says whether the generated histories (`tests/proof/`, "
-        f"{EXAMPLES:,} of them) notice, too:",
-        "their steps come one after another, so they cannot see what two transactions at the same moment do.",
+        "misses makes it fail. The last column says whether the generated histories (`tests/proof/`) happened to notice, "
+        f"too, {EXAMPLES} of them:",
+        "`make test` tries more and notices more, but their steps come one after another, so they can never see what two",
+        "transactions do at the same moment.",
         "",
         "| guard | keeps away | missed by | histories |",
         "|---|---|---|---|",
