@@ -318,10 +318,9 @@ def page(found: Sequence[Missed]) -> str:
         "",
         "What protects the promises, what each of them keeps away, and which test fails without it. `make guards`",
         "takes them away one by one in a copy of the tree, runs the tests and writes this page; a guard that no test",
-        "misses makes it fail. The last column says whether the generated histories (`tests/proof/`) happened to notice, "
-        f"too, {EXAMPLES} of them:",
-        "`make test` tries more and notices more, but their steps come one after another, so they can never see what two",
-        "transactions do at the same moment.",
+        "misses makes it fail. The last column says whether the generated histories (`tests/proof/`) happened to",
+        f"notice, too, {EXAMPLES} of them: `make test` tries more and notices more, but their steps come one after",
+        "another, so they can never see what two transactions do at the same moment.",
         "",
         "| guard | keeps away | missed by | histories |",
         "|---|---|---|---|",
