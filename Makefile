@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench prove guards
+.PHONY: install demo test check bench prove guards fuzz
 
 install: .venv/installed
 
@@ -15,8 +15,9 @@ install: .venv/installed
 demo: install
 	$(BIN)/caas-worker demo $(ARGS)
 
+# PGBOUNCER=1, or the path of the program: with the workers behind PgBouncer.
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(if $(PGBOUNCER),CAAS_TEST_PGBOUNCER=$(PGBOUNCER) )$(BIN)/python -m pytest $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .
@@ -34,6 +35,10 @@ bench: install
 # The central property over many more generated histories than `make test` has.
 prove: install
 	CAAS_TEST_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest tests/proof $(ARGS)
+
+# Many more generated requests against the HTTP service than `make test` sends.
+fuzz: install
+	CAAS_TEST_REQUESTS=$(or $(REQUESTS),5200) $(BIN)/python -m pytest tests/service/test_documented.py $(ARGS)
 
 # Takes each guard away in turn, and writes docs/explanation/guards.md: which test fails then.
 guards: install

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from caas_worker.errors import DatabaseError
+from caas_worker.errors import DatabaseError, impersonal
 from caas_worker.model import Failure
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def bisect(profile_ids: Sequence[UUID], attempt: Callable[[Sequence[UUID]], None
             raise
         if len(profile_ids) == 1:
             return {profile_ids[0]: failure_of(error, code)}
-        log.warning("batch of %d failed, halving it: %s", len(profile_ids), error)
+        log.warning("batch of %d failed, halving it: %s", len(profile_ids), impersonal(error))
         middle = len(profile_ids) // 2
         return bisect(profile_ids[:middle], attempt, code) | bisect(profile_ids[middle:], attempt, code)
     return {}
@@ -39,4 +39,5 @@ def failure_of(error: Exception, code: str) -> Failure:
         error=code,
         message=f"{type(error).__name__}: {error}",
         detail="".join(traceback.format_exception(error)),
+        cause=error,
     )

@@ -1,5 +1,6 @@
 """What the database's catalogue says of the application's tables and of our objects on them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg import Connection
@@ -54,3 +55,11 @@ def functions(connection: Connection[TupleRow]) -> set[str]:
 def guards(connection: Connection[TupleRow]) -> set[str]:
     """Watched tables that have a guard view."""
     return {row[0] for row in connection.execute(statements("catalog")["guards"]).fetchall()}
+
+
+def intruders(connection: Connection[TupleRow], trusted: Iterable[str] = COLUMNS) -> list[tuple[str, str]]:
+    """Objects named as ours, and their owners, where those are neither this role, nor a superuser, nor the owner of
+    the database or of a `trusted` table. Whoever may create in public could have a call of ours run their function.
+    """
+    rows = connection.execute(statements("catalog")["intruders"], {"trusted": list(trusted)}).fetchall()
+    return [(what, owner) for what, owner in rows]

@@ -1,13 +1,13 @@
 """Connections: every transaction READ COMMITTED by name, driver errors in this product's words, no session state."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
 from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import TupleRow
+from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled, RulesOutdated, SettingsError
@@ -78,7 +78,9 @@ class Database:
         self._pool.close()
 
     @contextlib.contextmanager
-    def transaction(self, *, lazily: bool = False, share_of_timeout: float = 1) -> Iterator[Connection[TupleRow]]:
+    def transaction(
+        self, *, lazily: bool = False, share_of_timeout: float = 1, patience: float | None = None
+    ) -> Iterator[Connection[TupleRow]]:
         """One READ COMMITTED transaction.
 
         Args:
@@ -86,16 +88,34 @@ class Database:
                 whole, the marks or entries that it took are there again, and the work is done again. The marks
                 themselves were made durable by the application's own commit.
             share_of_timeout: of the statement timeout; at least SHORTEST_TIMEOUT_SECONDS are given.
+            patience: how many seconds to wait for a free connection; None: as long as ever.
 
         Raises:
             DatabaseUnavailable: the server is away; nothing is known of the transaction.
             DatabaseError, NotInstalled: the server refused a statement; the transaction is undone.
         """
         try:
-            with self._pool.connection() as connection:
+            with self._pool.connection(timeout=patience) as connection:
                 connection.execute(self._begin(lazily, share_of_timeout))
                 yield connection
                 connection.execute("commit")
+        except psycopg.Error as error:
+            raise translate(error) from error
+
+    def look(self, query: bytes, parameters: Mapping[str, Any], *, patience: float | None = None) -> list[DictRow]:
+        """The rows of one statement that reads by key, in one round trip: no transaction and no time-out of its own.
+
+        The statement names schemas itself.
+
+        Args:
+            patience: how many seconds to wait for a free connection; None: as long as ever.
+
+        Raises:
+            DatabaseUnavailable, DatabaseError, NotInstalled: as `transaction` does.
+        """
+        try:
+            with self._pool.connection(timeout=patience) as connection:
+                return connection.cursor(row_factory=dict_row).execute(query, parameters).fetchall()
         except psycopg.Error as error:
             raise translate(error) from error
 

@@ -8,7 +8,15 @@ CaasError
 ├── NotInstalled             our tables are missing or too old
 ├── MigrationRefused         going on would harm what is there
 ├── EmbeddedServerError      the embedded PostgreSQL can't be started
-└── ProfileNotFound          there is no profile with this id
+├── ProfileNotFound          there is no profile with this id
+├── HoldRefused              a score can't be pinned like that
+├── NotComputed              a score could not be computed in time
+└── RequestRefused           an HTTP request is answered without being carried out
+    ├── InvalidRequest       the request is not as documented
+    ├── KeyRefused           the key is missing or wrong
+    ├── KeyNotSet            the route's key is not configured, so it stays closed
+    ├── TooLarge             the body is larger than any of ours
+    └── TooManyRequests      more calculations were asked for than are allowed
 """
 
 from typing import ClassVar
@@ -92,9 +100,58 @@ class ProfileNotFound(CaasError):
     code = "PROFILE_NOT_FOUND"
 
 
+class HoldRefused(CaasError):
+    """The score can't be pinned like that."""
+
+    code = "HOLD_REFUSED"
+
+
+class NotComputed(CaasError):
+    """The score could not be computed in time. It stays in the queue; ask again later."""
+
+    code = "NOT_COMPUTED"
+
+
+class RequestRefused(CaasError):
+    """The request was refused."""
+
+    code = "REFUSED"
+
+
+class InvalidRequest(RequestRefused):
+    """The request is not as documented. The description of every route stands at /docs."""
+
+    code = "INVALID_REQUEST"
+
+
+class KeyRefused(RequestRefused):
+    """The key is missing or wrong."""
+
+    code = "UNAUTHORIZED"
+
+
+class KeyNotSet(RequestRefused):
+    """This route is closed: its key is not set."""
+
+    code = "KEY_NOT_SET"
+
+
+class TooLarge(RequestRefused):
+    """The body is too large: 64 KiB are enough for every route."""
+
+    code = "TOO_LARGE"
+
+
+class TooManyRequests(RequestRefused):
+    """More calculations were asked for than are allowed. Ask again later."""
+
+    code = "TOO_MANY_REQUESTS"
+
+
 EXIT_CODES: dict[type[CaasError], int] = {
     CaasError: 1,
     SettingsError: 2,
+    HoldRefused: 2,
     DatabaseUnavailable: 3,
     DatabaseError: 1,
     NotInstalled: 4,
@@ -107,3 +164,31 @@ EXIT_CODES: dict[type[CaasError], int] = {
 def exit_code(error: CaasError) -> int:
     """The process exit code for an error: its own class's, else its nearest ancestor's."""
     return next(EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES)
+
+
+HTTP_STATUSES: dict[type[CaasError], int] = {
+    CaasError: 503,
+    ProfileNotFound: 404,
+    InvalidRequest: 400,
+    KeyRefused: 401,
+    TooLarge: 413,
+    TooManyRequests: 429,
+}
+"""503 says that the service can't do now what was asked: the database is away, a key is not set, rules differ."""
+
+
+def http_status(error: CaasError) -> int:
+    """The HTTP status for an error: its own class's, else its nearest ancestor's."""
+    return next(HTTP_STATUSES[kind] for kind in type(error).__mro__ if kind in HTTP_STATUSES)
+
+
+def impersonal(error: BaseException) -> str:
+    """An error in words that may leave the database: nothing that a row may have said.
+
+    PostgreSQL's messages of some classes, and those of errors that nobody foresaw, repeat values.
+    """
+    if isinstance(error, DatabaseError) and error.may_be_one_profile:
+        return f"{DatabaseError.__name__} [{error.sqlstate}]"
+    if isinstance(error, DatabaseError) and error.sqlstate is None:
+        return DatabaseError.__name__
+    return str(error) if isinstance(error, CaasError) else type(error).__name__

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 RESTART_PAUSE_SECONDS = 1.0
@@ -26,12 +26,16 @@ class Fleet:
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
-    def of_workers(cls, size: int, conninfo: str) -> "Fleet":
-        """Workers on a database; each ends when this process does."""
+    def of_workers(cls, size: int, conninfo: str, further: Mapping[str, str] | None = None) -> "Fleet":
+        """Workers on a database; each ends when this process does.
+
+        Args:
+            further: variables of their environment.
+        """
         return cls(
             command=[sys.executable, "-m", "caas_worker", "run", "--workers", "1", "--of", str(os.getpid())],
             size=size,
-            environment={**os.environ, "CAAS_DATABASE_URL": conninfo},
+            environment={**os.environ, "CAAS_DATABASE_URL": conninfo, **(further or {})},
         )
 
     def run(self, stop: threading.Event) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from caas_worker.db import Database
-from caas_worker.errors import DatabaseError
+from caas_worker.errors import DatabaseError, impersonal
 from caas_worker.sql import statements
 
 LEFT_OVER_AT_ONCE = 1_000
@@ -41,7 +41,7 @@ def follow(db: Database, profile_ids: Sequence[UUID] | None) -> int:
                 },
             ).fetchone()
     except DatabaseError as error:
-        log.warning("profiles.caas_score could not follow, it will be tried again: %s", error)
+        log.warning("profiles.caas_score could not follow, it will be tried again: %s", impersonal(error))
         return 0
     assert row is not None
     return int(row[0])

@@ -73,7 +73,9 @@ class Ledger:
                 with self.transaction() as connection:
                     work(connection)
                 return
-            except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            except psycopg.Error as error:
+                if not _is_busy(error):
+                    raise
                 if time.monotonic() >= deadline:
                     raise MigrationRefused(self._in_the_way(relation)) from None
                 if pause == 0.05:
@@ -89,6 +91,13 @@ class Ledger:
             + (f" by {who}" if who else "")
             + ". Nothing of the application's was harmed; what was done so far stays. Run the command again later."
         )
+
+
+def _is_busy(error: psycopg.Error) -> bool:
+    """Whether somebody else had the table, or just now changed the same row of the catalog, as another grant does."""
+    return isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.DeadlockDetected) or (
+        isinstance(error, psycopg.errors.InternalError_) and "tuple concurrently" in str(error)
+    )
 
 
 def installed_files(connection: Connection[TupleRow]) -> Mapping[str, str]:

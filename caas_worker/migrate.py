@@ -7,7 +7,7 @@ from pathlib import Path
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from caas_worker import catalog
+from caas_worker import catalog, roles
 from caas_worker.catalog import EVENTS, TRIGGERS_PER_RELATION, Relation
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, open_ledger
@@ -47,15 +47,17 @@ def status(conninfo: str, shipped: Shipped) -> list[FileState]:
 def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = PATIENCE_SECONDS) -> int:
     """Install what is missing or changed; returns how many steps that took, 0 where all was up to date.
 
-    Each migration in one transaction, then the functions, then the triggers, one table per transaction. Where a table
-    is watched anew, everyone is marked at backfill priority in the same transaction.
+    Each migration in one transaction, then the functions, then the grants, then the triggers, one table per
+    transaction. Where a table is watched anew, everyone is marked at backfill priority in the same transaction.
 
     Raises:
-        MigrationRefused: a table of the application's is missing, an installed migration was edited, or a table
-            stayed locked. What was done until then stays and does no harm; `up` goes on from there.
+        MigrationRefused: a table of the application's is missing, somebody else's object bears a name of ours, an
+            installed migration was edited, or a table stayed locked. What was done until then stays and does no harm;
+            `up` goes on from there.
     """
     with open_ledger(conninfo, say, patience_seconds=patience_seconds) as ledger:
         refuse_missing_columns(ledger.connection)
+        refuse_intruders(ledger.connection)
         installed = ledger.installed()
         refuse_edited(shipped, installed)
         ledger.create()
@@ -66,6 +68,7 @@ def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = P
                 ledger.patiently(None, _migrating(ledger, file))
                 steps += 1
         steps += _replay_functions(ledger, shipped, installed)
+        steps += roles.admit(ledger)
         steps += sum(_watch(ledger, file, installed) for file in shipped.triggers)
         return steps + _retire(ledger, shipped, installed)
 
@@ -95,10 +98,14 @@ def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
 
 
 def uninstall(conninfo: str, shipped: Shipped, say: Say) -> None:
-    """Remove everything of ours: triggers first, one table at a time, so that the application's writes never fail."""
+    """Remove everything of ours: triggers first, one table at a time, so that the application's writes never fail.
+
+    The roles stay, with nothing granted on the application's tables.
+    """
     down(conninfo, shipped, say, count=len(shipped.migrations))
     with open_ledger(conninfo, say) as ledger:
         ledger.drop()
+        roles.dismiss(ledger)
 
 
 def switch(conninfo: str, shipped: Shipped, say: Say, *, on: bool) -> int:
@@ -125,6 +132,16 @@ def refuse_missing_columns(connection: Connection[TupleRow]) -> None:
         raise MigrationRefused(
             f"This database lacks what the rules read: {what}. Check that CAAS_DATABASE_URL names the marketplace's "
             "database. To try the product without a marketplace: caas-worker demo"
+        )
+
+
+def refuse_intruders(connection: Connection[TupleRow]) -> None:
+    """Raise MigrationRefused where somebody else made objects that bear our names: this role would run them."""
+    if found := catalog.intruders(connection):
+        what = "; ".join(f"{what} of {owner}" for what, owner in found)
+        raise MigrationRefused(
+            f"Objects with names of caas_worker belong to roles that own none of the application's tables: {what}. "
+            "Migrate as their owner if they are an earlier installation, drop them if not."
         )
 
 

@@ -92,6 +92,18 @@ class Failure:
     error: str
     message: str
     detail: str | None = None
+    cause: Exception | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """Scores of profiles, nothing of them written yet; a profile that stands nowhere does not exist."""
+
+    scores: dict[UUID, tuple[Score, datetime]] = field(default_factory=dict)
+    """With the time that each holds for."""
+    failures: dict[UUID, Failure] = field(default_factory=dict)
+    strategies: dict[UUID, str] = field(default_factory=dict)
+    """Name of the strategy of each profile whose facts could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,8 @@ class Scored:
     """Rows for the cache, as JSON."""
     missing: frozenset[UUID]
     failures: dict[UUID, Failure]
+    strategies: Mapping[UUID, str] = field(default_factory=dict)
+    """Name of the strategy of each profile whose facts could be read; a profile without one is missing here."""
 
     def only(self, profile_ids: Collection[UUID]) -> "Scored":
         """The part that concerns these profiles."""
@@ -110,4 +124,5 @@ class Scored:
             rows={key: row for key, row in self.rows.items() if key in wanted},
             missing=self.missing & wanted,
             failures={key: failure for key, failure in self.failures.items() if key in wanted},
+            strategies=self.strategies,
         )

@@ -13,7 +13,7 @@ from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
 from caas_worker.db import Database
 from caas_worker.fold import Folded, Folder
-from caas_worker.model import Claim, Failure, Scored
+from caas_worker.model import Claim, Computed, Failure, Scored
 from caas_worker.strategies import Registry
 from caas_worker.telemetry import Batch, Telemetry
 
@@ -35,14 +35,13 @@ class Line:
         """Move the next marks into the queue (`whole`: finding none means that none is left)."""
         with self.telemetry.step("fold"):
             folded = self.folder.fold(whole=whole)
-        self.telemetry.marks += folded.marks
+        self.telemetry.folded(folded.marks)
         return folded
 
     def run_batch(self, size: int, *, whole: bool = False) -> Batch | None:
         """Take up to `size` profiles from claim to cache; None when nothing is ready."""
         with self.telemetry.step("claim"):
-            woken = self.claimant.wake(now=whole)
-            self.telemetry.lapsed(woken.lost, woken.dead)
+            self.wake(whole=whole)
             claim = self.claimant.claim(size, whole=whole)
         if not claim.entries:
             return None
@@ -54,29 +53,48 @@ class Line:
                 follow.follow(self.db, claim.profile_ids)
         return batch
 
+    def wake(self, *, whole: bool = False) -> None:
+        """Make paused and lapsed entries ready again (`whole`: now, not at its own pace)."""
+        woken = self.claimant.wake(now=whole)
+        self.telemetry.lapsed(woken.lost, woken.dead)
+
     def score(self, claim: Claim) -> Scored:
-        """Statistics and strategies of a batch; one profile's error is its own."""
+        """Statistics and strategies of a batch, as rows for the cache; one profile's error is its own."""
+        computed = self.compute(claim.profile_ids)
+        entries = {entry.profile_id: entry for entry in claim.entries}
+        failures = dict(computed.failures)
+        rows: dict[UUID, str] = {}
+        for key, (score, now) in computed.scores.items():
+            try:
+                rows[key] = cache.row(entries[key], score, now)
+            except Exception as error:
+                failures[key] = failure_of(error, "STRATEGY_FAILED")
+        missing = frozenset(entries.keys() - rows.keys() - failures.keys())
+        return Scored(rows, missing, failures, computed.strategies)
+
+    def compute(self, profile_ids: Sequence[UUID]) -> Computed:
+        """Statistics and strategies, nothing written."""
         gathered: list[stats.Gathered] = []
         with self.telemetry.step("stats"):
             failures = bisect(
-                claim.profile_ids,
+                profile_ids,
                 lambda ids: gathered.append(
-                    stats.gather(self.db, ids, self.registry.needs, self.clock, share=len(ids) / len(claim.entries))
+                    stats.gather(self.db, ids, self.registry.needs, self.clock, share=len(ids) / len(profile_ids))
                 ),
                 "STATISTICS_FAILED",
             )
-        entries = {entry.profile_id: entry for entry in claim.entries}
-        rows: dict[UUID, str] = {}
+        computed = Computed(failures=failures)
         with self.telemetry.step("strategy"):
             for part in gathered:
                 failures |= {key: failure_of(error, "PROFILE_UNREADABLE") for key, error in part.unreadable.items()}
                 for key, profile in part.profiles.items():
+                    if strategy := self.registry.route(profile):
+                        computed.strategies[key] = strategy.name
                     try:
-                        score = self.registry.score(profile, part.statistics, part.now)
-                        rows[key] = cache.row(entries[key], score, part.now)
+                        computed.scores[key] = self.registry.score(profile, part.statistics, part.now), part.now
                     except Exception as error:
                         failures[key] = failure_of(error, "STRATEGY_FAILED")
-        return Scored(rows, frozenset(entries.keys() - rows.keys() - failures.keys()), failures)
+        return computed
 
     def publish(self, claim: Claim, scored: Scored) -> Batch:
         """The batch's outcome into the cache; what one row makes the cache refuse is that profile's failure."""
@@ -100,4 +118,4 @@ class Line:
             refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
             if refused:
                 attempt(list(refused), Scored({}, frozenset(), refused))
-        return account(claim, endings, scored.failures | refused)
+        return account(claim, endings, scored.failures | refused, scored.strategies)

@@ -1,8 +1,8 @@
-"""The queue as callers and operators see it: status, one profile's place, marking by hand, marking everyone."""
+"""The queue as callers and operators see it: one profile's place, marking by hand, and what was set aside."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,16 +11,7 @@ from psycopg.rows import dict_row
 from caas_worker.db import Database
 from caas_worker.sql import statements
 
-RETRIED_AT_ONCE = 1_000
-
-
-def status(db: Database) -> dict[str, Any]:
-    """Marks and entries by state, the oldest live change in seconds, dead entries, workers, cached scores."""
-    with db.transaction() as connection:
-        row = connection.cursor(row_factory=dict_row).execute(statements("queue")["status"]).fetchone()
-    assert row is not None
-    row["oldest_seconds"] = max(row["oldest_seconds"], row.pop("oldest_mark_seconds"))
-    return row
+AT_ONCE = 1_000
 
 
 def place(db: Database, profile_id: UUID) -> dict[str, Any] | None:
@@ -30,40 +21,55 @@ def place(db: Database, profile_id: UUID) -> dict[str, Any] | None:
         return cursor.execute(statements("queue")["profile"], {"profile_id": profile_id}).fetchone()
 
 
-def remaining(db: Database) -> int:
-    """Entries and marks that are left, whatever they wait for."""
-    with db.transaction() as connection:
-        row = connection.execute(statements("queue")["remaining"]).fetchone()
-    assert row is not None
-    return int(row[0])
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a recalculation left in the queue."""
+
+    generation: int
+    at: datetime
+    """By the database's clock: what is computed later than this has seen what was there before the mark."""
+
+
+JOINED = Mark(0, datetime.min.replace(tzinfo=UTC))
+"""Stands for the mark of somebody else, whose computation will do, whenever it began."""
 
 
 def recalculate(
     db: Database, profile_ids: Sequence[UUID], *, reason: str = "manual", priority: int = 0
-) -> Mapping[UUID, int]:
-    """Mark the profiles and fold the marks in one transaction; returns each entry's generation."""
+) -> Mapping[UUID, Mark]:
+    """Mark the profiles and fold the marks in one transaction; returns each entry's mark."""
+    if not profile_ids:
+        return {}
     with db.transaction() as connection:
         rows = connection.execute(
             statements("queue")["recalculate"],
             {"profile_ids": list(profile_ids), "reason": reason, "priority": priority},
         ).fetchall()
-    return dict(rows)
+    return {profile_id: Mark(generation, at) for profile_id, generation, at in rows}
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """What keeps a profile in the queue."""
+class Standing:
+    """Where a profile stands."""
 
+    queued: bool
+    ready: bool
+    """Nobody holds the entry and it waits for nothing."""
     attempts: int
     error: str | None
+    """Of its last attempt, also of one that it was set aside after."""
     due_at: datetime | None
+    generation: int | None
+    """Of the cached score."""
+    calculated_at: datetime | None
+    """Of the cached score."""
 
 
-def pending(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, Pending]:
-    """Of these profiles, those that still stand in the queue."""
+def standings(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
+    """Where each of these profiles stands."""
     with db.transaction() as connection:
-        rows = connection.execute(statements("queue")["pending"], {"profile_ids": list(profile_ids)}).fetchall()
-    return {profile_id: Pending(*rest) for profile_id, *rest in rows}
+        rows = connection.execute(statements("queue")["standings"], {"profile_ids": list(profile_ids)}).fetchall()
+    return {profile_id: Standing(*rest) for profile_id, *rest in rows}
 
 
 def mark_everyone(db: Database, reason: str) -> None:
@@ -112,19 +118,41 @@ def retry(
     Yields:
         The profiles of each piece.
     """
-    queries = statements("queue")
+    yield from _in_pieces(db, statements("queue")["retry"], profile_ids, error, {})
+
+
+def purge(
+    db: Database, profile_ids: Sequence[UUID] | None = None, *, error: str | None = None, older_seconds: float = 0
+) -> Iterator[Sequence[UUID]]:
+    """Forget entries that were set aside, piece by piece. Their scores stay as they are until they are marked again.
+
+    Args:
+        profile_ids: of these profiles only.
+        error: with this error only.
+        older_seconds: only those that were set aside longer ago.
+
+    Yields:
+        The profiles of each piece.
+    """
+    yield from _in_pieces(db, statements("queue")["purge"], profile_ids, error, {"older_seconds": older_seconds})
+
+
+def _in_pieces(
+    db: Database, statement: bytes, profile_ids: Sequence[UUID] | None, error: str | None, further: Mapping[str, Any]
+) -> Iterator[Sequence[UUID]]:
     with db.transaction() as connection:
-        row = connection.execute(queries["now"]).fetchone()
+        row = connection.execute(statements("queue")["now"]).fetchone()
     assert row is not None
     wanted = {
         "profile_ids": list(profile_ids) if profile_ids is not None else None,
         "error": error,
         "before": row[0],
-        "most": RETRIED_AT_ONCE,
+        "most": AT_ONCE,
+        **further,
     }
     while True:
         with db.transaction() as connection:
-            retried = [row[0] for row in connection.execute(queries["retry"], wanted).fetchall()]
-        if not retried:
+            done = [row[0] for row in connection.execute(statement, wanted).fetchall()]
+        if not done:
             return
-        yield retried
+        yield done

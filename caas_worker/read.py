@@ -1,9 +1,8 @@
-"""Read: one row of the cache by primary key, as the web tier does it in plain SQL."""
+"""Read: rows of the cache by primary key, as the web tier does it in plain SQL."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
-
-from psycopg.rows import dict_row
 
 from caas_worker.db import Database
 from caas_worker.errors import ProfileNotFound
@@ -16,11 +15,25 @@ def read(db: Database, profile_id: UUID) -> dict[str, Any] | None:
     Raises:
         ProfileNotFound: there is neither a score nor a profile of this id.
     """
-    queries = statements("read")
-    with db.transaction() as connection:
-        row = connection.cursor(row_factory=dict_row).execute(queries["read"], {"profile_id": profile_id}).fetchone()
-        if row is None:
-            known = connection.execute(queries["profile_exists"], {"profile_id": profile_id}).fetchone()
-            if not (known and known[0]):
-                raise ProfileNotFound(f"There is no profile {profile_id}.")
+    row = read_many(db, [profile_id]).get(profile_id)
+    if row is None:
+        is_verified(db, profile_id)
     return row
+
+
+def read_many(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, dict[str, Any]]:
+    """Those of the scores that are cached."""
+    rows = db.look(statements("read")["read"], {"profile_ids": list(profile_ids)})
+    return {row["profile_id"]: row for row in rows}
+
+
+def is_verified(db: Database, profile_id: UUID) -> bool:
+    """Whether the profile's identity is verified: without, its score is 0 and nothing needs to be computed.
+
+    Raises:
+        ProfileNotFound: there is no profile of this id.
+    """
+    rows = db.look(statements("read")["verified"], {"profile_id": profile_id})
+    if not rows:
+        raise ProfileNotFound(f"There is no profile {profile_id}.")
+    return bool(rows[0]["identity_verified"])

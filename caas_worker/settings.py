@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
@@ -71,6 +71,36 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(default=5, gt=0, le=300, description="How often a worker says that it lives.")
     follow_profiles: bool = Field(
         default=True, description="Copy each total to profiles.caas_score, where that column exists."
+    )
+    worker_api_key: SecretStr | None = Field(
+        default=None,
+        description="Keys of the routes that calculate, comma-separated, each valid. Unset: these routes are closed.",
+    )
+    cold_read_seconds: float = Field(
+        default=10, gt=0, le=60, description="How long a read may wait for a score that was never computed."
+    )
+    drain_seconds: float = Field(
+        default=20, gt=0, le=300, description="Longest drain by HTTP, in seconds: less than the caller's own time-out."
+    )
+    calculations_per_minute: int = Field(
+        default=600,
+        ge=1,
+        le=1_000_000,
+        description="Calculations that one key, or one address without a key, may ask the service for in a minute.",
+    )
+    forwarded_allow_ips: str = Field(
+        default="127.0.0.1", description="Addresses of the proxies whose X-Forwarded-For is believed, comma-separated."
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Where `run` offers its metrics; unset: nowhere."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address that `run` offers its metrics at.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Log lines for people, or JSON for scripts."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] | None = Field(
+        default=None,
+        description="Log lines of this importance and above; unset: info for `run` and `serve`, else warning.",
     )
     sentry_dsn: SecretStr | None = Field(
         default=None, validation_alias="SENTRY_DSN", description="Where errors are reported; unset: nowhere."

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from caas_worker import catalog
+from caas_worker import catalog, roles
 from caas_worker.application import COLUMNS, INDEXES
 from caas_worker.catalog import TRIGGERS_PER_RELATION
 from caas_worker.db import Database
@@ -31,10 +31,13 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     "caas_score_follow": ("caas_score_follow_has_one_row_per_profile",),
     "caas_rules": ("caas_rules_has_one_rule_per_role",),
     "caas_workers": ("caas_workers_are_named",),
+    "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time"),
 }
 """Our tables and the indexes that each must have."""
 
 UP = "run: caas-worker migrate up"
+AS_OWNER = "run as the owner of the table"
+AS_ADMIN = "run as a superuser, or as the role that created caas_worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ def verify(db: Database, shipped: Shipped) -> list[Check]:
             _indexes,
             lambda c: _functions(c, shipped),
             lambda c: _triggers(c, shipped),
-            lambda c: _grants(c, shipped),
+            _roles,
+            _cache,
+            _grants,
+            _strangers,
             _hints,
         )
         return [check for area in areas for check in area(connection)]
@@ -99,6 +105,11 @@ def _files(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check
         "changed": UP,
         "edited": "this is not the file that was installed; restore it",
     }
+    if not _asking(connection).may_read_ledger:
+        yield Check(
+            "installed", "caas_migrations", ok=False, todo="this role may not read what is installed; see below"
+        )
+        return
     for file in states(shipped, installed_files(connection)):
         if file.name.startswith("migrations/") or file.state != "installed":
             yield Check("installed", file.name, file.state == "installed", todo.get(file.state, ""))
@@ -126,6 +137,9 @@ def _functions(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[C
     present = catalog.functions(connection)
     for name in [*(f.stem for f in shipped.functions), *(f"caas_mark_{f.stem}" for f in shipped.triggers)]:
         yield Check("function", name, name in present, UP)
+    for what, owner in catalog.intruders(connection, (*COLUMNS, "caas_migrations")):
+        todo = f"it bears a name of ours and belongs to {owner}; drop it, and revoke create on schema public"
+        yield Check("intruder", what, ok=False, todo=todo)
 
 
 def _triggers(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:
@@ -146,34 +160,105 @@ def _triggers(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Ch
         yield Check("guard", f"caas_guard_{file.stem}", file.stem in guarded, UP)
 
 
-def _grants(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """The role that verify runs as."""
+
+    role: str
+    name: str
+    """As SQL writes it, in quotes where it needs them."""
+    is_member: bool
+    is_worker: bool
+    """Member, with the rights of caas_worker at once: not after SET ROLE only."""
+    may_read_ledger: bool
+
+    @property
+    def todo(self) -> str:
+        """What makes a worker of it."""
+        grant = f"{AS_ADMIN}: grant {roles.WORKER} to {self.name}"
+        if self.is_member:
+            return f"it does not inherit; {grant} with inherit true; before PostgreSQL 16: alter role … inherit"
+        return grant
+
+
+def _asking(connection: Connection[TupleRow]) -> _Asking:
+    row = connection.execute(statements("verify")["asking"]).fetchone()
+    assert row is not None
+    return _Asking(*row)
+
+
+def _roles(connection: Connection[TupleRow]) -> Iterator[Check]:
+    present = roles.present(connection)
+    for role in roles.PURPOSES:
+        if role not in present:
+            yield Check(
+                "role",
+                role,
+                ok=False,
+                todo=f"run as a superuser or a role with createrole: create role {role}; then as the owner of the "
+                "tables: caas-worker migrate up",
+                hint=True,
+            )
+            continue
+        lacking = [need for need in roles.needs(connection, role, role) if need.statement]
+        yield Check("role", role, ok=True)
+        for need in lacking:
+            yield Check("grant", f"{role}: {need.what}", ok=False, todo=f"{UP}, or {AS_OWNER}: {need.statement}")
+
+
+def _cache(connection: Connection[TupleRow]) -> Iterator[Check]:
+    row = connection.execute(statements("verify")["cache_security"]).fetchone()
+    if row is None:
+        return
+    enabled, readers, workers, trigger, unforced, row_security, may_write = row
+    asking = _asking(connection)
+    where = "its definition stands in migrations/0005_readers.sql"
+    todos = {
+        "caas_scores": (enabled, f"{AS_OWNER}: alter table caas_scores enable row level security"),
+        "policy for readers": (readers, f"missing on caas_scores; {where}"),
+        "trigger caas_refuse_strangers": (trigger, f"missing or disabled on caas_scores; {where}"),
+        "caas_scores shows its owner every row": (
+            unforced,
+            f"{AS_OWNER}: alter table caas_scores no force row level security",
+        ),
+        "row_security": (row_security, f"run: alter role {asking.name} set row_security = on"),
+        "caas_scores shows this role every row": (may_write, asking.todo),
+    }
+    if roles.WORKER in roles.present(connection):
+        todos["policy for workers"] = (workers, UP)
+    for subject, (ok, todo) in todos.items():
+        yield Check("row-level security", subject, ok, todo)
+
+
+def _grants(connection: Connection[TupleRow]) -> Iterator[Check]:
+    """What the role that asks needs to work: by itself, as the owner, or as a member of caas_worker."""
+    asking = _asking(connection)
+    needs = roles.needs(connection, asking.role)
+    if any(need.statement for need in needs) and not asking.is_worker and roles.WORKER in roles.present(connection):
+        yield Check("grant", f"{asking.name} may do the work", ok=False, todo=asking.todo)
+    else:
+        for need in needs:
+            yield Check("grant", need.what, need.statement is None, _todo(need))
     queries = statements("verify")
     missing = catalog.missing_columns(connection)
-    for table in COLUMNS:
-        if table not in missing:
-            row = connection.execute(queries["table_grants"], {"table": f"public.{table}"}).fetchone()
-            assert row is not None
-            yield Check("grant", f"select on {table}", row[0], f"run: grant select on {table} to this role")
-            if row[2]:
-                yield Check(
-                    "grant",
-                    f"all rows of {table}",
-                    ok=False,
-                    todo="row-level security hides rows from this role; run: alter role … bypassrls",
-                )
-    rows = connection.execute(queries["tables"], {"tables": list(OUR_TABLES)}).fetchall()
-    for (table,) in sorted(rows):
-        row = connection.execute(queries["table_grants"], {"table": f"public.{table}"}).fetchone()
-        assert row is not None
+    standing = [table for table in COLUMNS if missing.get(table) != []]
+    for (table,) in connection.execute(queries["hidden"], {"tables": standing}).fetchall():
         yield Check(
             "grant",
-            f"read and write {table}",
-            row[0] and row[1],
-            f"run: grant select, insert, update, delete on {table}",
+            f"all rows of {table}",
+            ok=False,
+            todo="row-level security hides rows from this role; "
+            f"run as a superuser: alter role {asking.name} bypassrls",
         )
-    row = connection.execute(queries["sequence_grant"]).fetchone()
-    if row:
-        yield Check("grant", "usage on caas_generation", row[0], "run: grant usage on sequence caas_generation")
+
+
+def _todo(need: roles.Need) -> str:
+    unless = ", or set CAAS_FOLLOW_PROFILES=false" if need.what == roles.FOLLOWING else ""
+    return f"{AS_OWNER}: {need.statement}{unless}"
+
+
+def _strangers(connection: Connection[TupleRow]) -> Iterator[Check]:
+    queries = statements("verify")
     row = connection.execute(queries["public_create"]).fetchone()
     assert row is not None
     yield Check(
@@ -183,22 +268,14 @@ def _grants(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Chec
         "everyone may create objects there; run: revoke create on schema public from public",
         hint=True,
     )
-    refused = connection.execute(
-        queries["function_grants"], {"functions": [file.stem for file in shipped.functions]}
-    ).fetchall()
-    yield Check(
-        "grant",
-        "execute on every function",
-        not refused,
-        f"run: grant execute on function {', '.join(row[0] for row in refused)}",
-    )
-    row = connection.execute(queries["follow_grant"]).fetchone()
-    if row:
+    for role, relations in connection.execute(queries["strangers"]).fetchall():
         yield Check(
             "grant",
-            "update (caas_score) on profiles",
-            row[1],
-            "run: grant update (caas_score) on profiles, or set CAAS_FOLLOW_PROFILES=false",
+            f"{role} is no worker",
+            ok=False,
+            todo=f"it may use {', '.join(relations)}; if that is not meant, run as their owner: "
+            f"revoke all on {', '.join(relations)} from {role}",
+            hint=True,
         )
 
 

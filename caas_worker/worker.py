@@ -9,19 +9,22 @@ import time
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from caas_worker import __version__, follow, queue, rules
+from caas_worker import __version__, follow, rules, sentry
 from caas_worker.cache import Retries
 from caas_worker.claim import Claimant
 from caas_worker.db import Database
-from caas_worker.errors import CaasError, DatabaseUnavailable, RulesOutdated
+from caas_worker.errors import CaasError, DatabaseUnavailable, RulesOutdated, impersonal
+from caas_worker.figures import remaining
 from caas_worker.floor import Pace
 from caas_worker.fold import Folder
+from caas_worker.logs import Journal
 from caas_worker.pipeline import Line
+from caas_worker.sentry import Reporter
 from caas_worker.settings import Settings
 from caas_worker.sql import statements
 from caas_worker.strategies import Registry
 from caas_worker.sweep import sweep
-from caas_worker.telemetry import Telemetry
+from caas_worker.telemetry import Telemetry, Watcher
 
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
@@ -31,8 +34,15 @@ FULL_FOLDS_PER_BATCH = 10
 log = logging.getLogger(__name__)
 
 
-def line(db: Database, settings: Settings, registry: Registry | None = None) -> Line:
-    """The line of one worker."""
+def watched(*watchers: Watcher) -> Telemetry:
+    """Telemetry that tells the log, Sentry and these watchers."""
+    return Telemetry((Journal(), Reporter(), *watchers))
+
+
+def line(
+    db: Database, settings: Settings, registry: Registry | None = None, telemetry: Telemetry | None = None
+) -> Line:
+    """The line of one worker; without `telemetry`, the log and Sentry are told of what it does."""
     return Line(
         db=db,
         registry=registry or Registry.installed(),
@@ -40,7 +50,7 @@ def line(db: Database, settings: Settings, registry: Registry | None = None) -> 
         claimant=Claimant(db, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
         retries=Retries(settings.max_attempts, settings.backoff_seconds),
         follows=settings.follow_profiles and follow.applies(db),
-        telemetry=Telemetry(),
+        telemetry=telemetry or watched(),
     )
 
 
@@ -54,10 +64,28 @@ class Summary:
     dead: int
     lost: int
     error_types: dict[str, int]
-    remaining: int
+    remaining: int | None
+    """Entries and marks that are left; None where nobody counted."""
     batches: int
     marks_folded: int
     duration_ms: int
+
+    @classmethod
+    def of(cls, seen: Telemetry, remaining: int | None, seconds: float) -> "Summary":
+        """What a line's telemetry saw."""
+        ends = seen.endings
+        return cls(
+            processed=ends["scored"],
+            failed=ends["failed"] + ends["dead"] + ends["not_found"],
+            removed=ends["removed"],
+            dead=ends["dead"],
+            lost=ends["lost"],
+            error_types=dict(seen.errors),
+            remaining=remaining,
+            batches=seen.batches,
+            marks_folded=seen.marks,
+            duration_ms=round(seconds * 1000),
+        )
 
     @property
     def exit_code(self) -> int:
@@ -72,13 +100,17 @@ def drain(
     max_batches: int | None = None,
     max_seconds: float | None = None,
     stop: threading.Event | None = None,
+    seen: Telemetry | None = None,
 ) -> Summary:
     """Fold and work until nothing is due, or one of the limits is reached.
 
     Entries in backoff and other workers' leases are not due; they count as remaining. Two drains share the work.
+
+    Args:
+        seen: what this drain does is counted in here, for who wants to look on.
     """
     begun = time.monotonic()
-    seen = Telemetry()
+    seen = seen or Telemetry(line.telemetry.watchers)
     line = replace(line, telemetry=seen)
     stop = stop or threading.Event()
 
@@ -103,19 +135,7 @@ def drain(
         raise
     if line.follows:
         follow.follow(line.db, None)
-    ends = seen.endings
-    return Summary(
-        processed=ends["scored"],
-        failed=ends["failed"] + ends["dead"] + ends["not_found"],
-        removed=ends["removed"],
-        dead=ends["dead"],
-        lost=ends["lost"],
-        error_types=dict(seen.errors),
-        remaining=queue.remaining(line.db),
-        batches=seen.batches,
-        marks_folded=seen.marks,
-        duration_ms=round((time.monotonic() - begun) * 1000),
-    )
+    return Summary.of(seen, remaining(line.db), time.monotonic() - begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +178,7 @@ class Worker:
                 continue
             except Exception as error:
                 log.exception("an error that nobody foresaw; the batch is given back")
+                sentry.report(error)
                 outage = self._wait_out(error, outage)
                 continue
             pause = self.pause(turn, time.monotonic() - begun, pause)
@@ -195,8 +216,6 @@ class Worker:
             begun = time.monotonic()
             follow.follow(self._line.db, None)
             self._left_over.spent(time.monotonic() - begun)
-        if batch and batch.errors:
-            log.warning("batch of %d: %s", batch.size, dict(batch.errors))
         size = batch.size if batch else 0
         return Turn(
             found_any=folded.found_any or batch is not None,
@@ -205,7 +224,7 @@ class Worker:
 
     def _wait_out(self, error: Exception, outage: float) -> float:
         outage = min(max(outage * 2, 0.1), LONGEST_OUTAGE_PAUSE_SECONDS)
-        log.error("%s; trying again in %.1f s", error, outage)
+        log.error("%s; trying again in %.1f s", impersonal(error), outage)
         self._stop.wait(outage)
         if isinstance(error, DatabaseUnavailable):
             self._line.db.forget_connections()
@@ -237,4 +256,4 @@ class Worker:
             with self._line.db.transaction() as connection:
                 connection.execute(statements("worker")["leave"], {"worker_id": self.worker_id})
         except CaasError as error:
-            log.warning("left without a word to the database: %s", error)
+            log.warning("left without a word to the database: %s", impersonal(error))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.pages import commands, database, errors, marketplace, settings
+from docs.pages import commands, database, errors, http, marketplace, settings
 
 REFERENCE = Path(__file__).parent / "reference"
 
@@ -18,6 +18,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "database.md": database.page,
     "marketplace.md": marketplace.page,
     "errors.md": errors.page,
+    "http.md": http.page,
 }
 
 

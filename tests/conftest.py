@@ -1,7 +1,8 @@
 """Real PostgreSQL for every test: CAAS_TEST_DATABASE_URL, else a container, else the embedded server.
 
-CAAS_TEST_POSTGRES_BIN chooses the embedded server's programs. Each test gets a database of its own, cloned from a
-template that is made once.
+CAAS_TEST_POSTGRES_BIN chooses the embedded server's programs, CAAS_TEST_FOLDER where it keeps its files: a folder in
+memory saves time. Each test gets a database of its own, cloned from a template that is made once. With
+CAAS_TEST_PGBOUNCER the workers reach it through PgBouncer (pgbouncer.py); the application and migrations never do.
 """
 
 import itertools
@@ -28,8 +29,12 @@ from caas_worker.strategies import Registry
 from caas_worker.strategies.agent import AgentStrategy
 from caas_worker.strategies.client import ClientStrategy
 from caas_worker.strategies.tutor import TutorStrategy
+from tests import pgbouncer
+from tests.pgbouncer import PgBouncer
 
 Connect = Callable[..., psycopg.Connection[Any]]
+
+collect_ignore = [] if pgbouncer.wanted() else ["integration/test_pgbouncer.py"]
 
 FAST_AND_LOOSE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
 
@@ -53,7 +58,7 @@ def server() -> Iterator[str]:
         with container:
             yield container.get_connection_url(driver=None)
         return
-    folder = Path(tempfile.mkdtemp(prefix="caas-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="caas-", dir=os.environ.get("CAAS_TEST_FOLDER", "/tmp")))
     folder.chmod(0o755)
     bin_dir = os.environ.get("CAAS_TEST_POSTGRES_BIN")
     try:
@@ -129,6 +134,22 @@ def url(databases: Databases, template: str) -> Iterator[str]:
     databases.drop(conninfo)
 
 
+@pytest.fixture(scope="session")
+def bouncer(server: str) -> Iterator[PgBouncer | None]:
+    """The PgBouncer in front of that server, if the workers are to go through one."""
+    if not pgbouncer.wanted():
+        yield None
+        return
+    with pgbouncer.start(server) as running:
+        yield running
+
+
+@pytest.fixture
+def pooled_url(url: str, bouncer: PgBouncer | None) -> str:
+    """The workers' way to that marketplace: through PgBouncer, if there is one."""
+    return bouncer.instead_of(url) if bouncer else url
+
+
 @pytest.fixture
 def connect(url: str) -> Iterator[Connect]:
     """Opens connections of the application; autocommit unless told otherwise; closed afterwards."""
@@ -157,9 +178,9 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def db(url: str) -> Iterator[Database]:
+def db(pooled_url: str) -> Iterator[Database]:
     """The pool of a worker."""
-    with Database(url) as database:
+    with Database(pooled_url) as database:
         yield database
 
 

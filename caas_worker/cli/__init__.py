@@ -1,13 +1,13 @@
 """The command line. Each module here holds the commands of one topic; errors end in one sentence and an exit code."""
 
-import logging
 import sys
 
 import typer
 
-from caas_worker import __version__
-from caas_worker.cli import database, demo, queue, rules, score, work
+from caas_worker import __version__, logs
+from caas_worker.cli import audit, chores, database, demo, queue, rules, score, serve, stats, work
 from caas_worker.errors import CaasError, exit_code
+from caas_worker.settings import Settings
 
 app = typer.Typer(
     name="caas-worker",
@@ -26,20 +26,17 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
     verbose: bool = typer.Option(False, "--verbose", "-v", help="Log every step."),
 ) -> None:
     del version
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    settings = Settings.load()
+    usual = "info" if context.invoked_subcommand in ("run", "serve") else "warning"
+    logs.begin(settings.log_format, "debug" if verbose else settings.log_level or usual)
 
 
-for topic in (demo, work, database):
+for topic in (demo, work, serve, audit, chores, stats, database):
     topic.register(app)
 app.add_typer(database.migrate_app, name="migrate")
 app.add_typer(database.triggers_app, name="triggers")

@@ -1,21 +1,19 @@
 """caas-worker queue …: what is to be done, where one profile stands, and what was set aside."""
 
-import re
 from collections import Counter
-from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from caas_worker import queue
+from caas_worker import figures, queue
+from caas_worker.cli import monitor
 from caas_worker.cli.output import Json, print_fields, print_json, print_table
+from caas_worker.cli.spans import span
 from caas_worker.cli.target import database, say
 from caas_worker.errors import SettingsError
 
 app = typer.Typer(help="What is to be done.", no_args_is_help=True)
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 Error = Annotated[str | None, typer.Option(help="Only with this error, such as STATISTICS_FAILED.")]
 
@@ -32,13 +30,19 @@ def status(
 ) -> None:
     """Marks and entries, the oldest change that waits, batches in flight, dead entries, workers."""
     with database() as (_, db):
-        fields = queue.status(db) if profile is None else queue.place(db, profile)
+        fields = figures.status(db) if profile is None else queue.place(db, profile)
     if fields is None:
         fields = {"place": None, "state": "nothing to do"}
     if json:
         print_json(fields)
     else:
-        print_fields({name: f"{value:.1f}" if isinstance(value, float) else value for name, value in fields.items()})
+        print_fields({name: _shown(value) for name, value in fields.items()})
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{number:,} {word}" for word, number in value.items())
+    return f"{value:.1f}" if isinstance(value, float) else f"{value:,}" if type(value) is int else value
 
 
 @app.command()
@@ -49,7 +53,7 @@ def failed(
     json: Json = False,
 ) -> None:
     """Profiles that were set aside, the newest first, and why. --json has the tracebacks."""
-    seconds = _span(last).total_seconds()
+    seconds = span(last).total_seconds()
     with database() as (_, db):
         entries = queue.failed(db, last_seconds=seconds, error=error, most=most)
     if json:
@@ -84,9 +88,29 @@ def retry(
     say(f"{len(retried)} back in the queue" if retried else "nothing to do: none of them is set aside")
 
 
-def _span(text: str) -> timedelta:
-    """A time like 90m, 24h or 7d."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text.strip())
-    if match is None:
-        raise SettingsError(f"{text!r} is no time. Examples: 90m, 24h, 7d.")
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+@app.command()
+def purge(
+    profile_ids: Annotated[list[UUID] | None, typer.Argument(help="These profiles.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Everyone who was set aside.")] = False,
+    error: Error = None,
+    older_than: Annotated[str | None, typer.Option(help="Set aside longer ago, such as 30d.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Forget profiles that were set aside. Their scores stay as they are until the profiles change again."""
+    if not (profile_ids or everyone or error or older_than):
+        raise SettingsError("Say whom: profile ids, --older-than 30d, --error CODE, or --all.")
+    seconds = span(older_than).total_seconds() if older_than else 0
+    if not yes:
+        typer.confirm("Nobody will try these profiles again until they change. Go on?", abort=True, err=True)
+    with database() as (_, db):
+        purged = [
+            key for piece in queue.purge(db, profile_ids or None, error=error, older_seconds=seconds) for key in piece
+        ]
+    if json:
+        print_json({"purged": len(purged), "profile_ids": purged})
+        return
+    say(f"{len(purged)} forgotten" if purged else "nothing to do: none of them is set aside")
+
+
+app.command("monitor")(monitor.monitor)

@@ -1,23 +1,29 @@
 """caas-worker run, drain, sweep, backfill, health: the work itself."""
 
+import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from prometheus_client import CollectorRegistry
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caas_worker import queue, rules, worker
+from caas_worker import exposition, queue, rules, worker
 from caas_worker.cli.output import Json, print_json
-from caas_worker.cli.target import conninfo, database, say
-from caas_worker.db import Database
+from caas_worker.cli.target import database, say
+from caas_worker.figures import status
 from caas_worker.fleet import Fleet
+from caas_worker.metrics import LineMetrics
 from caas_worker.settings import Settings
 from caas_worker.sql import statements
+from caas_worker.strategies import Registry
 from caas_worker.sweep import due
 from caas_worker.sweep import sweep as sweep_once
 
@@ -44,20 +50,33 @@ def stop_on_signals() -> threading.Event:
 
 def run(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 1,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=1, max=65_535, help="Offer metrics here; without it, CAAS_METRICS_PORT.")
+    ] = None,
     of: Annotated[int | None, typer.Option(hidden=True, help="Process whose end ends this worker.")] = None,
 ) -> None:
     """Work until told to stop: SIGTERM and Ctrl-C finish the batch at hand and leave."""
     settings = Settings.load()
     stop = stop_on_signals()
-    if workers > 1:
-        with conninfo(settings) as target, Database(target):
-            say(f"{workers} workers; Ctrl-C ends them")
-            Fleet.of_workers(workers, target).run(stop)
-        return
+    port = metrics_port or settings.metrics_port
     if of is not None:
+        port = None  # the fleet's own process offers them
         threading.Thread(target=_end_with, args=(of, stop), daemon=True).start()
-    with database(settings) as (_, db):
-        worker.Worker(worker.line(db, settings), settings, stop).run()
+    work: Callable[[], None]
+    with database(settings) as (_, db), contextlib.ExitStack() as stack:
+        if workers > 1:
+            say(f"{workers} workers; Ctrl-C ends them")
+            registry, folder = stack.enter_context(exposition.of_a_fleet())
+            fleet = Fleet.of_workers(workers, db.conninfo, {exposition.FOLDER: str(folder)} if port else {})
+            work = functools.partial(fleet.run, stop)
+        else:
+            registry, strategies = CollectorRegistry(), Registry.installed()
+            telemetry = worker.watched(LineMetrics(registry, strategies.names))
+            line = worker.line(db, settings, strategies, telemetry)
+            work = worker.Worker(line, settings, stop).run
+        if port:
+            stack.enter_context(exposition.offered(registry, db, settings.metrics_host, port))
+        work()
 
 
 def _end_with(parent: int, stop: threading.Event) -> None:
@@ -126,7 +145,7 @@ def backfill(json: Json = False) -> None:
             while queue.is_expanding(db):
                 marked += line.folder.fold().expanded or 0
                 progress.update(task, completed=marked)
-        depth = queue.status(db)
+        depth = status(db)
     if json:
         print_json({"marked": marked, **depth})
     else:

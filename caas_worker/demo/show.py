@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from caas_worker import queue, worker
+from caas_worker import worker
 from caas_worker.db import Database
+from caas_worker.figures import status
 from caas_worker.marketplace.traffic import Event, Traffic
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
@@ -103,7 +104,7 @@ class Show:
     def look(self) -> Figures:
         """Match new events with the scores that followed, and take the figures."""
         self._match()
-        status = queue.status(self._watch_db)
+        figures = status(self._watch_db)
         fresh = sorted(seconds for line in self._lines for seconds in list(line.telemetry.freshness_seconds))
         scored = sum(line.telemetry.endings["scored"] for line in self._lines)
         now = time.monotonic()
@@ -119,10 +120,10 @@ class Show:
             transactions=self._traffic.transactions,
             transactions_per_second=self._rates[0],
             errors=self._traffic.errors,
-            marks=status["marks"],
-            queued=status["ready"] + status["waiting"],
-            in_flight=status["in_flight"],
-            dead=status["dead"],
+            marks=figures["marks"],
+            queued=figures["ready"] + figures["waiting"],
+            in_flight=figures["in_flight"],
+            dead=figures["dead"],
             scored=scored,
             scored_per_second=self._rates[1],
             freshness_p50=statistics.median(fresh) if fresh else None,

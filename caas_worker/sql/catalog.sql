@@ -54,3 +54,41 @@ inner join pg_class as c on c.oid = r.relation
 left join pg_trigger as g on g.tgrelid = r.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
 group by r.relation, c.relkind
 order by r.relation;
+
+-- intruders: objects named as ours that belong to nobody who could have installed them, and whose they are
+select
+    o.what,
+    r.rolname
+from (
+    select
+        'function ' || p.oid::regprocedure::text as what,
+        p.proowner as owner
+    from pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
+    union all
+    select
+        case c.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end || c.relname,
+        c.relowner
+    from pg_class as c
+    where c.relnamespace = 'public'::regnamespace
+        and c.relname like 'caas\_%%'
+        and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+) as o
+inner join pg_roles as r on r.oid = o.owner
+where not r.rolsuper
+    and r.rolname <> current_user
+    and not exists (
+        select
+        from pg_database as d
+        where d.datname = current_database()
+            and d.datdba = o.owner
+    )
+    and not exists (
+        select
+        from pg_class as t
+        where t.relnamespace = 'public'::regnamespace
+            and t.relname = any(%(trusted)s::text[])
+            and t.relowner = o.owner
+    )
+order by o.what;

@@ -1,46 +1,3 @@
--- remaining: what a drain left, in the queue and as marks
-select
-    (
-        select count(*)
-        from caas_recalculation_queue
-    )
-    + (
-        select count(*)
-        from caas_changes
-    );
-
--- status: the queue at a glance
-select
-    (
-        select count(*)
-        from caas_changes
-    ) as marks,
-    count(*) filter (where token is null and due_at is null) as ready,
-    count(*) filter (where token is null and due_at is not null) as waiting,
-    count(*) filter (where token is not null) as in_flight,
-    (
-        select count(*)
-        from caas_dead_entries
-    ) as dead,
-    coalesce(
-        extract(epoch from clock_timestamp() - min(first_changed_at) filter (where priority < 50)),
-        0
-    )::double precision as oldest_seconds,
-    (
-        select coalesce(extract(epoch from clock_timestamp() - min(changed_at) filter (where priority < 50)), 0)
-        from caas_changes
-    )::double precision as oldest_mark_seconds,
-    (
-        select count(*)
-        from caas_workers
-        where beat_at > clock_timestamp() - interval '1 minute'
-    ) as workers,
-    (
-        select count(*)
-        from caas_scores
-    ) as scores
-from caas_recalculation_queue;
-
 -- profile: where one profile stands
 select
     'queue' as place,
@@ -86,7 +43,8 @@ union all
 -- recalculate: mark and fold at once
 select
     profile_id,
-    generation
+    generation,
+    clock_timestamp()
 from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer);
 
 -- everyone: mark everyone with one row
@@ -110,15 +68,6 @@ select
     end
 from pg_class as c
 where c.oid = 'profiles'::regclass;
-
--- pending: what of a list is still in the queue
-select
-    profile_id,
-    attempts,
-    error,
-    due_at
-from caas_recalculation_queue
-where profile_id = any(%(profile_ids)s::uuid[]);
 
 -- failed: entries set aside, the newest first
 select
@@ -154,3 +103,53 @@ from caas_recalculate(
 
 -- now: the database's time
 select clock_timestamp();
+
+-- purge: the next of the dead entries, for good
+with chosen as (
+    select d.profile_id
+    from caas_dead_entries as d
+    where (%(profile_ids)s::uuid[] is null or d.profile_id = any(%(profile_ids)s::uuid[]))
+        and (%(error)s::text is null or d.error = %(error)s::text)
+        and d.died_at <= %(before)s::timestamptz - make_interval(secs => %(older_seconds)s::double precision)
+    order by d.died_at, d.profile_id
+    limit %(most)s::integer
+    for update skip locked
+)
+
+delete from caas_dead_entries as d
+using chosen as c
+where d.profile_id = c.profile_id
+returning d.profile_id;
+
+-- standings: where each of a list stands, in the queue, among the dead and in the cache
+select
+    ids.profile_id,
+    q.profile_id is not null as queued,
+    coalesce(q.token is null and q.due_at is null, false) as ready,
+    coalesce(q.attempts, 0) as attempts,
+    coalesce(
+        q.error,
+        (
+            select d.error
+            from caas_dead_entries as d
+            where d.profile_id = ids.profile_id
+        )
+    ) as error,
+    q.due_at,
+    s.generation,
+    s.calculated_at
+from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
+left join lateral (
+    select e.*
+    from caas_recalculation_queue as e
+    where e.profile_id = ids.profile_id
+    offset 0
+) as q on true
+left join lateral (
+    select
+        c.generation,
+        c.calculated_at
+    from caas_scores as c
+    where c.profile_id = ids.profile_id
+    offset 0
+) as s on true;

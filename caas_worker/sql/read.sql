@@ -1,8 +1,9 @@
--- read: one cached score
+-- read: cached scores
 select
     profile_id,
     role_type,
     total_score,
+    computed_score,
     score_breakdown,
     score_inputs,
     reason,
@@ -12,12 +13,10 @@ select
     source_changed_at,
     next_due_at,
     generation
-from caas_scores
-where profile_id = %(profile_id)s;
+from public.caas_scores
+where profile_id = any(%(profile_ids)s::uuid[]);
 
--- profile_exists: whether there is such a profile
-select exists(
-    select
-    from profiles
-    where id = %(profile_id)s
-);
+-- verified: whether a profile's identity is verified; no row where there is no such profile
+select coalesce(identity_verified, false) as identity_verified
+from public.profiles
+where id = %(profile_id)s;

@@ -31,33 +31,87 @@ where t.relnamespace = 'public'::regnamespace
     and i.indisvalid
     and i.indpred is null;
 
--- table_grants: what this role may do with a table, and whether row-level security filters it
+-- asking: this role, and whether it is a member of caas_worker, and whether it has that role's rights without asking
 select
-    has_table_privilege(%(table)s::text, 'select'),
-    has_table_privilege(%(table)s::text, 'insert') and has_table_privilege(%(table)s::text, 'update')
-    and has_table_privilege(%(table)s::text, 'delete'),
-    row_security_active(%(table)s::text);
+    current_user::text,
+    quote_ident(current_user),
+    exists(
+        select
+        from pg_roles as r
+        where r.rolname = 'caas_worker'
+            and pg_has_role(r.oid, 'member')
+    ),
+    exists(
+        select
+        from pg_roles as r
+        where r.rolname = 'caas_worker'
+            and pg_has_role(r.oid, 'usage')
+    ),
+    coalesce(has_table_privilege(to_regclass('public.caas_migrations'), 'select'), true);
 
--- function_grants: our functions that this role may not call
-select p.oid::regprocedure::text
-from pg_proc as p
-where p.pronamespace = 'public'::regnamespace
-    and p.proname = any(%(functions)s::text[])
-    and not has_function_privilege(p.oid, 'execute');
+-- hidden: tables of the application's that row-level security filters for this role
+select t.name
+from unnest(%(tables)s::text[]) as t (name)
+where row_security_active('public.' || quote_ident(t.name));
 
--- follow_grant: whether profiles.caas_score exists, and whether this role may write it
+-- cache_security: what guards the score cache, and whether this role may write it
 select
-    true,
-    has_column_privilege('public.profiles', 'caas_score', 'update')
-from pg_attribute
-where attrelid = to_regclass('public.profiles')
-    and attname = 'caas_score'
-    and not attisdropped;
-
--- sequence_grant: whether this role may number entries
-select has_sequence_privilege(c.oid, 'usage')
+    c.relrowsecurity,
+    exists(
+        select
+        from pg_policy as p
+        where p.polrelid = c.oid
+            and p.polname = 'caas_readers_see_tutors_clients_and_themselves'
+    ),
+    exists(
+        select
+        from pg_policy as p
+        where p.polrelid = c.oid
+            and p.polname = 'caas_workers_see_and_write_every_score'
+    ),
+    exists(
+        select
+        from pg_trigger as g
+        where g.tgrelid = c.oid
+            and g.tgname = 'caas_refuse_strangers'
+            and g.tgenabled in ('O', 'A')
+    ),
+    not c.relforcerowsecurity,
+    not row_security_active(c.oid) or current_setting('row_security')::boolean,
+    not row_security_active(c.oid)
+    or exists (
+        select
+        from pg_policy as p
+        cross join unnest(p.polroles) as r (role)
+        where p.polrelid = c.oid
+            and p.polcmd = '*'
+            and case when r.role = 0 then true else pg_has_role(r.role, 'usage') end
+    )
 from pg_class as c
-where c.oid = to_regclass('public.caas_generation');
+where c.oid = to_regclass('public.caas_scores');
+
+-- strangers: roles that may read or write more of ours than scores, without being the owner or a worker
+select
+    r.rolname,
+    array_agg(distinct c.relname::text order by c.relname::text)
+from pg_class as c
+cross join aclexplode(c.relacl) as a
+inner join pg_roles as r on r.oid = a.grantee
+where c.relnamespace = 'public'::regnamespace
+    and c.relname like 'caas\_%%'
+    and c.relname not like 'caas\_guard\_%%'
+    and c.relkind in ('r', 'p', 'v')
+    and a.grantee <> c.relowner
+    and not r.rolsuper
+    and not (c.relname = 'caas_scores' and lower(a.privilege_type) = 'select')
+    and not exists (
+        select
+        from pg_roles as w
+        where w.rolname = 'caas_worker'
+            and pg_has_role(r.oid, w.oid, 'member')
+    )
+group by r.rolname
+order by r.rolname;
 
 -- public_create: whether everyone may create objects beside ours
 select exists(

@@ -32,6 +32,7 @@ class Registry:
                 )
         self.rules = {strategy.role: strategy.version for strategy in self._strategies}
         """Version by role."""
+        self.names = tuple(strategy.name for strategy in self._strategies)
 
     @classmethod
     def installed(cls) -> "Registry":

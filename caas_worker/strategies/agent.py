@@ -1,12 +1,12 @@
 """The agent rule, version 1.0 (scoring 1.4): the sum of four buckets, over the agent's recruits."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
 from caas_worker.model import Profile, Score, Stats
-from caas_worker.strategies.base import dbs_is_valid, round_half_up
+from caas_worker.strategies.base import Component, dbs_is_valid, round_half_up
 
 SESSIONS_FOR_ALL_POINTS_LOG10 = 3
 
@@ -24,11 +24,13 @@ class AgentStrategy:
         """The score of a verified agent at `now`."""
         team = dict(stats["caas_agent_stats"])
         dbs_valid = dbs_is_valid(profile, now)
-        ends = [team.pop("next_due_at"), profile.dbs_expiry_date if dbs_valid else None]
+        ends = [end for end in (team.pop("next_due_at"), profile.dbs_expiry_date if dbs_valid else None) if end]
+        sessions, rating, retention = parts_of_business(team)
+        size, recent = parts_of_growth(team)
         breakdown: dict[str, float | bool] = {
-            "team_quality": (team["team_score"] or 0) / 100 * 35,
-            "business": business(team),
-            "growth": min(12, 1.2 * team["recruits"]) + min(8, 2 * team["recent_recruits"]),
+            "team_quality": team_quality(team),
+            "business": sessions + rating + retention,
+            "growth": size + recent,
             "standards": 5 + 5 * dbs_valid + 5 * profile.business_verified,
         }
         inputs: dict[str, Any] = {
@@ -44,11 +46,28 @@ class AgentStrategy:
             total=round_half_up(sum(breakdown.values())),
             breakdown=breakdown,
             inputs=inputs,
-            next_due_at=min((end for end in ends if end is not None), default=None),
+            next_due_at=min(ends, default=None),
         )
 
+    def explain(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Sequence[Component]:
+        """What the points of a verified agent come from, in words."""
+        from caas_worker.strategies import agent_words
 
-def business(team: Stats) -> float:
+        return agent_words.components(profile, stats["caas_agent_stats"], now)
+
+
+def team_quality(team: Stats) -> float:
+    """The recruits' mean score; 0 while none has one."""
+    mean: float = team["team_score"] or 0
+    return mean / 100 * 35
+
+
+def parts_of_business(team: Stats) -> tuple[float, float, float]:
     """Sessions (all points from 999 on, by their logarithm), ratings and returning clients of all recruits, 10 each."""
     sessions = min(1.0, math.log10(team["team_sessions"] + 1) / SESSIONS_FOR_ALL_POINTS_LOG10)
-    return float(10 * sessions + team["team_rating"] / 5 * 10 + team["team_retention"] * 10)
+    return 10 * sessions, team["team_rating"] / 5 * 10, team["team_retention"] * 10
+
+
+def parts_of_growth(team: Stats) -> tuple[float, float]:
+    """All recruits, and the recent ones among them."""
+    return min(12, 1.2 * team["recruits"]), min(8, 2 * team["recent_recruits"])

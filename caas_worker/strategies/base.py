@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from caas_worker.model import Profile, Score, Stats
 
@@ -24,6 +25,48 @@ class Strategy(Protocol):
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
         """The score of a profile that passed the identity gate; `stats` by function."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Inputs that would raise a component to its maximum, all others staying as they are."""
+
+    words: str
+    """What to do, and what it brings, in raw points."""
+    profile: dict[str, Any] = field(default_factory=dict)
+    """Facts of the profile that would be different, by field."""
+    stats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Statistics that would be different, by function, then column. Neither of both: only the points are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of a bucket in words. The points of a bucket's components add up to the bucket's."""
+
+    bucket: str
+    """Its key in the breakdown."""
+    name: str
+    points: float
+    """Raw points, not rounded."""
+    maximum: float | None
+    """All maxima together are the raw points that the total is a percentage of; None: a correction, as by rounding."""
+    rule: str
+    """The published rule of this component in a sentence, with its numbers."""
+    because: str
+    """The inputs as they are."""
+    raises: Change | None = None
+    """What would raise it; None at the maximum, and where something else has to come first."""
+    note: str | None = None
+    """What a reader should know besides: what time will change, why points went."""
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """What a strategy may do besides: say in words where its points come from. Asked by people, never by the line."""
+
+    def explain(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Sequence[Component]:
+        """The components of what `score` gives for the same arguments."""
         ...
 
 

@@ -1,11 +1,11 @@
 """The tutor rule, version 5.9 (scoring 1.1): raw points out of 110, the total in percent of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
 from caas_worker.model import Profile, RoleDetails, Score, Stats
-from caas_worker.strategies.base import dbs_is_valid, is_blank, round_half_up
+from caas_worker.strategies.base import Component, dbs_is_valid, is_blank, round_half_up
 
 RAW_MAXIMUM = 110
 DEGREES = frozenset({"BACHELORS", "MASTERS", "PHD"})
@@ -66,12 +66,28 @@ class TutorStrategy:
             next_due_at=profile.dbs_expiry_date if dbs_valid else None,
         )
 
+    def explain(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Sequence[Component]:
+        """What the points of a verified tutor come from, in words."""
+        from caas_worker.strategies import tutor_words
+
+        return tutor_words.components(self, profile, stats, now)
+
 
 def performance(taught: Stats) -> float:
     """Rating and retention; exactly 30 while there is no completed paid session, never from the first one on."""
     if taught["completed_sessions"] == 0:
         return 30
-    return float(taught["avg_rating"] / 5 * 15 + taught["retention_rate"] * 15)
+    return rating(taught) + retention(taught)
+
+
+def rating(taught: Stats) -> float:
+    """The reviews' part of the performance."""
+    return float(taught["avg_rating"] / 5 * 15)
+
+
+def retention(taught: Stats) -> float:
+    """The returning clients' part of the performance."""
+    return float(taught["retention_rate"] * 15)
 
 
 def qualification_points(names: frozenset[str], degree: str | None, years: int | None) -> int:
@@ -81,24 +97,46 @@ def qualification_points(names: frozenset[str], degree: str | None, years: int |
 
 def network(known: Stats) -> int:
     """Referrals, and one bonus for many connections or for having come by an agent."""
-    bonus = known["connection_count"] > 10 or known["is_agent_referred"]
-    return min(int(known["referral_count"]) * 4, 12) + 8 * bool(bonus)
+    return referrals(known) + (8 if is_connected(known) else 0)
+
+
+def referrals(known: Stats) -> int:
+    """4 each, 12 at most."""
+    return min(int(known["referral_count"]) * 4, 12)
+
+
+def is_connected(known: Stats) -> bool:
+    """Whether the bonus is due: more than ten connections, or referred by an agent."""
+    return bool(known["connection_count"] > 10 or known["is_agent_referred"])
 
 
 def digital(tools: Stats, taught: Stats, profile: Profile) -> int:
     """Connected tools, and engagement: sessions online, sessions logged, or a video."""
-    connected = tools["google_calendar_synced"] or tools["google_classroom_synced"]
-    engaged = (
+    return (5 if has_tools(tools) else 0) + (5 if is_engaged(taught, profile) else 0)
+
+
+def has_tools(tools: Stats) -> bool:
+    """Whether a calendar or a classroom is connected."""
+    return bool(tools["google_calendar_synced"] or tools["google_classroom_synced"])
+
+
+def is_engaged(taught: Stats, profile: Profile) -> bool:
+    """Whether most sessions are online, or most are logged, or there is a video."""
+    return bool(
         taught["virtual_usage_rate"] > FREQUENT
         or taught["manual_session_log_rate"] > FREQUENT
         or not is_blank(profile.bio_video_url)
     )
-    return 5 * bool(connected) + 5 * bool(engaged)
 
 
 def social_impact(profile: Profile, taught: Stats) -> int:
     """Free help offered and free sessions given, the latter also while none is offered."""
-    return 5 * profile.available_free_help + min(5, int(taught["completed_free_sessions_count"]))
+    return 5 * profile.available_free_help + delivery(taught)
+
+
+def delivery(taught: Stats) -> int:
+    """One for each free session, 5 at most."""
+    return min(5, int(taught["completed_free_sessions_count"]))
 
 
 def qualifications(details: RoleDetails) -> tuple[frozenset[str], str | None, list[str]]:

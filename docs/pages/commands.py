@@ -22,6 +22,11 @@ OWN_EXIT_CODES = {
     "health": "1: no worker of this host has said lately that it lives.",
     "score get": "1: the profile exists and has no score yet, or there is no such profile.",
     "score recalculate": "1: a profile was not scored: unknown, failed, or still in the queue when the time was over.",
+    "score compare": "1: the cached score is not what would be computed now.",
+    "audit": "1: a cached score is not what would be computed now, or is missing, or is nobody's.",
+    "smoke": "1: a step of the line failed.",
+    "queue purge": "1: the question was answered with no.",
+    "rules publish": "1: the question was answered with no.",
     "migrate down": "1: the question was answered with no.",
     "uninstall": "1: the question was answered with no.",
 }

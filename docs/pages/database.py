@@ -13,6 +13,7 @@ def page() -> str:
     tables = ddl.tables(
         *(file.text for file in shipped.migrations),
         *(statements("migrate")[name].decode() for name in ("ledger", "describe_ledger")),
+        *(statements("roles")[name].decode() for name in ("rule", "describe_rule")),
     )
     return document(
         "Database objects",
@@ -20,11 +21,13 @@ def page() -> str:
         paragraph(
             "Everything that `caas-worker migrate up` installs, all in the schema `public` beside the application's "
             "tables. No table has a foreign key to the application's: its check would lock the application's rows. "
-            "Nobody but their owner may call the functions until they are granted; see "
-            "[install](../how-to/install.md)."
+            "Nobody but their owner and the role `caas_worker` may use any of it until it is granted, except that "
+            "`caas_reader` reads `caas_scores`; see [security](../explanation/security.md)."
         ),
         "## Tables",
-        *(_table(table) for table in tables.values()),
+        *(_table(table) for table in tables.values() if not table.query),
+        "## Views",
+        *(_view(table) for table in tables.values() if table.query),
         "## Watched tables",
         paragraph(
             "Each watched table has four statement triggers, `caas_mark_insert`, `caas_mark_update`, "
@@ -47,7 +50,17 @@ def _table(table: ddl.Table) -> str:
     lines.append(bullets(columns))
     keys = [f"{code(name)}: {prose(rule)}" for name, rule in table.constraints.items()]
     keys += [f"{code(name)}: {_index(rule)}" for name, rule in table.indexes.items()]
-    return "\n".join([*lines, "", "Constraints and indexes:", "", bullets(keys)])
+    lines += ["", "Constraints and indexes:", "", bullets(keys)]
+    if rules := [f"{code(name)}: {prose(table.comments[name])}" for name in table.policies if name]:
+        lines += ["", "Row-level security, with these policies:", "", bullets(rules)]
+    if triggers := [f"{code(name)}: {prose(when)}" for name, when in table.triggers.items()]:
+        lines += ["", "Triggers:", "", bullets(triggers)]
+    return "\n".join(lines)
+
+
+def _view(view: ddl.Table) -> str:
+    columns = bullets(f"{code(name)}: {prose(view.comments[name])}" for name in view.columns)
+    return "\n".join([f"### {code(view.name)}", "", paragraph(prose(view.comments[""])), "", columns])
 
 
 def _plain(kind: str) -> str:

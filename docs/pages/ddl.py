@@ -17,7 +17,11 @@ class Table:
     columns: dict[str, str] = field(default_factory=dict)
     constraints: dict[str, str] = field(default_factory=dict)
     indexes: dict[str, str] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=dict)
+    triggers: dict[str, str] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+    """Of a view."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,9 @@ def tables(*texts: str) -> dict[str, Table]:
 
 
 def statements(text: str) -> list[str]:
-    """The statements of a text, comments left out. Only for files without dollar quotes."""
+    """The statements of a text, comments and what stands in dollar quotes left out."""
     bare = re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
+    bare = re.sub(r"(\$\w*\$).*?\1", "$…$", bare, flags=re.DOTALL)
     return [part.strip() for part in re.split(r";\s*$", bare, flags=re.MULTILINE) if part.strip()]
 
 
@@ -65,6 +70,19 @@ def _apply(statement: str, found: dict[str, Table]) -> None:
         found[made[3]].indexes[made[2]] = (made[1] or "") + made[4]
     elif made := re.match(r"comment on (table|column) (\w+)(?:\.(\w+))? is '(.*)'$", flat):
         found[made[2]].comments[made[3] or ""] = made[4].replace("''", "'")
+    elif made := re.match(r"create view (\w+) as (select (.*) from \w+)$", flat):
+        columns = dict.fromkeys(split(made[3]), "")
+        found[made[1]] = Table(made[1], columns, query=made[2])
+    elif made := re.match(r"comment on view (\w+) is '(.*)'$", flat):
+        found[made[1]].comments[""] = made[2].replace("''", "'")
+    elif made := re.match(r"create policy (\w+) on (\w+) (.*)$", flat):
+        found[made[2]].policies[made[1]] = made[3]
+    elif made := re.match(r"comment on policy (\w+) on (\w+) is '(.*)'$", flat):
+        found[made[2]].comments[made[1]] = made[3].replace("''", "'")
+    elif made := re.match(r"create trigger (\w+) (.*) on (\w+) for each (\w+) execute function (\w+)\(\)$", flat):
+        found[made[3]].triggers[made[1]] = f"{made[2]}, for each {made[4]}"
+    elif made := re.match(r"alter table (\w+) enable row level security$", flat):
+        found[made[1]].policies[""] = "row-level security"
     elif made := re.match(r"alter table (\w+) add (?:column )?(.*)$", flat):
         _item(made[2], found[made[1]])
     elif made := re.match(r"alter table (\w+) drop (column|constraint) (\w+)$", flat):
@@ -75,7 +93,9 @@ def _apply(statement: str, found: dict[str, Table]) -> None:
     elif made := re.match(r"drop index (\w+)$", flat):
         for table in found.values():
             table.indexes.pop(made[1], None)
-    elif flat.startswith(("alter table", "create table", "create index")):
+    elif flat.startswith(
+        ("alter table", "create table", "create index", "create view", "create policy", "create trigger")
+    ):
         raise ValueError(f"docs/pages/ddl.py does not know this form: {flat[:100]}")
 
 

@@ -3,7 +3,7 @@
 import inspect
 
 from caas_worker import errors
-from caas_worker.errors import EXIT_CODES, CaasError
+from caas_worker.errors import EXIT_CODES, CaasError, http_status
 from docs.pages.text import bullets, code, document, paragraph
 
 PROFILE_CODES = {
@@ -11,6 +11,7 @@ PROFILE_CODES = {
     "It is tried again; zeros are never put in their place, because zero sessions would award 30 provisional points.",
     "STRATEGY_FAILED": "The strategy raised an error for this profile, or returned what the cache cannot keep: a total "
     "outside 0 to 100, a number that is not finite, text with a NUL character. It is tried again.",
+    "PROFILE_UNREADABLE": "The profile's own facts have no sensible shape. It is tried again.",
     "CACHE_REFUSED": "PostgreSQL refused this profile's row, for instance by a constraint. It is tried again.",
     "PROFILE_NOT_FOUND": "Somebody asked for an id that no profile has and no delete explains. Its entry is done: "
     "nothing is tried again, and a drain's exit code stays 0.",
@@ -71,4 +72,4 @@ def _branch(kind: type[CaasError]) -> list[str]:
 def _line(kind: type[CaasError]) -> str:
     exit_code = next(EXIT_CODES[ancestor] for ancestor in kind.__mro__ if ancestor in EXIT_CODES)
     text = " ".join(inspect.cleandoc(kind.__doc__ or "").split())
-    return f"{code(kind.__name__)} ({code(kind.code)}, exit code {exit_code}): {text}"
+    return f"{code(kind.__name__)} ({code(kind.code)}, exit code {exit_code}, HTTP {http_status(kind())}): {text}"

@@ -44,12 +44,14 @@ def page() -> str:
 
 def _line(variable: str, field: FieldInfo) -> str:
     annotation = field.annotation
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         annotation = next(part for part in typing.get_args(annotation) if part is not type(None))
     bounds = {name: getattr(rule, name) for rule in field.metadata for name, _ in BOUNDS if hasattr(rule, name)}
-    facts = [TYPES[annotation]]
+    words = typing.get_args(annotation) if typing.get_origin(annotation) is typing.Literal else ()
+    facts = [", ".join(words[:-1]) + f" or {words[-1]}" if words else TYPES[annotation]]
     facts += [text.format(f"{bounds[name]:,}") for name, text in BOUNDS if name in bounds]
     if field.default is not None:
-        default = str(field.default).lower() if isinstance(field.default, bool) else f"{field.default:,}"
+        number = isinstance(field.default, int | float) and not isinstance(field.default, bool)
+        default = f"{field.default:,}" if number else str(field.default).lower()
         facts.append(f"default {default}")
     return f"{code(variable)} ({', '.join(facts)}): {field.description}"

@@ -1,5 +1,5 @@
 -- Agent statistics (scoring 1.4): one row per id. Reads profile_graph along its index on the source, profiles and
--- caas_scores by primary key, and the recruits' sessions and reviews by caas_teaching_sums. Sums over recruits are
+-- caas_every_score by primary key, and the recruits' sessions and reviews by caas_teaching_sums. Sums over recruits are
 -- divided by sums over recruits. Ninety days are 2160 hours, whatever the time zone's clock did meanwhile.
 create or replace function caas_agent_stats(
     profile_ids uuid[],
@@ -84,7 +84,7 @@ begin
         inner join public.caas_teaching_sums(recruited, as_of) as t on t.profile_id = r.recruit
         left join lateral (
             select cached.total_score
-            from public.caas_scores as cached
+            from public.caas_every_score as cached
             where cached.profile_id = r.recruit
             offset 0
         ) as s on true

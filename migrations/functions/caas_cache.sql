@@ -1,5 +1,5 @@
 -- Cache: publishes a batch. Reads and writes caas_recalculation_queue, caas_scores and caas_score_follow;
--- reads caas_rules; appends to caas_changes what the agents of tutors wait for.
+-- reads caas_rules and caas_holds; appends to caas_changes what the agents of tutors wait for.
 --
 -- First the entries that are still the token's are locked, in the order of profile_id, and only what belongs to them
 -- is written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
@@ -10,6 +10,9 @@
 -- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
 -- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
 -- keep their lease: caas_fail, in the same transaction, settles them.
+-- A hold that stands at the time of the computation pins the total; the computed one is kept beside it, and the hold's
+-- end is a due time like any other. (Held by tests/integration/test_holds.py and
+-- tests/concurrency/test_hold_meets_batch.py.)
 -- Rows are looked up by scalar subqueries and lists of ids, never by joins: a plan made while these tables were empty
 -- joins them by walking the whole index for every row, and a session keeps its plans.
 create or replace function caas_cache(
@@ -54,7 +57,11 @@ begin
     end if;
 
     with computed as materialized (
-        select c.*
+        select
+            c.*,
+            coalesce(h.score, c.total_score) as published_score,
+            case when h.score is not null then c.total_score end as computed_score,
+            least(c.next_due_at, h.expires_at) as due_at
         from jsonb_to_recordset(scores) as c (
             profile_id uuid,
             role_type text,
@@ -69,6 +76,16 @@ begin
             next_due_at timestamptz,
             generation bigint
         )
+        left join lateral (
+            select
+                held.score,
+                held.expires_at
+            from public.caas_holds as held
+            where held.profile_id = c.profile_id
+                and held.released_at is null
+                and (held.expires_at is null or held.expires_at > c.calculated_at)
+            offset 0
+        ) as h on true
         where (
             select q.token
             from public.caas_recalculation_queue as q
@@ -81,7 +98,7 @@ begin
         select c.profile_id
         from computed as c
         where follow
-            and c.total_score is distinct from (
+            and c.published_score is distinct from (
                 select s.total_score
                 from public.caas_scores as s
                 where s.profile_id = c.profile_id
@@ -105,13 +122,14 @@ begin
 
     written as (
         insert into public.caas_scores (
-            profile_id, role_type, total_score, score_breakdown, score_inputs, reason, calculation_version,
-            gate_failed, calculated_at, source_changed_at, next_due_at, generation
+            profile_id, role_type, total_score, computed_score, score_breakdown, score_inputs, reason,
+            calculation_version, gate_failed, calculated_at, source_changed_at, next_due_at, generation
         )
         select
             c.profile_id,
             c.role_type,
-            c.total_score,
+            c.published_score,
+            c.computed_score,
             c.score_breakdown,
             c.score_inputs,
             c.reason,
@@ -119,7 +137,7 @@ begin
             c.gate_failed,
             c.calculated_at,
             c.source_changed_at,
-            c.next_due_at,
+            c.due_at,
             c.generation
         from computed as c
         order by c.profile_id
@@ -127,6 +145,7 @@ begin
             set
                 role_type = excluded.role_type,
                 total_score = excluded.total_score,
+                computed_score = excluded.computed_score,
                 score_breakdown = excluded.score_breakdown,
                 score_inputs = excluded.score_inputs,
                 reason = excluded.reason,
@@ -172,6 +191,8 @@ begin
         from dropped as d;
         delete from public.caas_score_follow as f
         where f.profile_id = any(absent);
+        delete from public.caas_holds as h
+        where h.profile_id = any(absent);
     end if;
 
     perform public.caas_cascade(tutors);

@@ -1,5 +1,6 @@
--- Expands the oldest mark of everyone by its next profiles, in the order of their ids: reads profiles, and caas_scores
--- and caas_dead_entries, whose profiles may be gone; appends ordinary marks. The mark remembers how far it came.
+-- Expands the oldest mark of everyone by its next profiles, in the order of their ids: reads profiles, and
+-- caas_every_score and caas_dead_entries, whose profiles may be gone; appends ordinary marks. The mark remembers how
+-- far it came.
 create or replace function caas_expand(max_profiles integer)
 returns integer
 language plpgsql
@@ -36,7 +37,7 @@ begin
         union
         (
             select s.profile_id
-            from public.caas_scores as s
+            from public.caas_every_score as s
             where s.profile_id > coalesce(mark.profile_id, '00000000-0000-0000-0000-000000000000')
                 or (mark.profile_id is null and s.profile_id = '00000000-0000-0000-0000-000000000000')
             order by s.profile_id

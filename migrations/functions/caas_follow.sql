@@ -1,11 +1,14 @@
--- Lets profiles.caas_score follow the cache. Reads caas_scores, writes profiles.caas_score and caas_score_follow.
+-- Lets profiles.caas_score follow the cache. Reads caas_every_score, writes profiles.caas_score and
+-- caas_score_follow.
 --
 -- The one write to a table of the application's: in a short transaction of its own, only where the value differs, and
 -- only to rows that nobody holds. Who never waits is in no deadlock. What was skipped stays listed for a later call.
 -- A listed row is held from before its total is read until it is struck off: a newer total that is published meanwhile
 -- waits to be listed (caas_cache), and is listed anew. Rows that a publishing batch holds are skipped.
 -- Of the given profiles, those are compared too that are not listed: the application may have written the column.
--- public is on the search_path because the application's own triggers on profiles run under it.
+-- public is on the search_path because the application's own triggers on profiles run under it. So every function and
+-- operator whose types are not exactly those of one in pg_catalog names its schema: whoever may create in public could
+-- otherwise offer a closer match, and have the worker run it. (Held by tests/security/test_escalation.py.)
 create or replace function caas_follow(
     profile_ids uuid[],
     max_profiles integer
@@ -25,7 +28,7 @@ declare
     followed integer;
 begin
     if profile_ids is null then
-        select array_agg(l.profile_id)
+        select pg_catalog.array_agg(l.profile_id)
         into listed
         from (
             select f.profile_id
@@ -41,7 +44,7 @@ begin
             for update of f skip locked
         ) as l;
     else
-        select array_agg(l.profile_id)
+        select pg_catalog.array_agg(l.profile_id)
         into listed
         from (
             select f.profile_id
@@ -55,7 +58,7 @@ begin
             where f.profile_id = any(profile_ids)
             for update of f skip locked
         ) as l;
-        select array_agg(d.id)
+        select pg_catalog.array_agg(d.id)
         into differing
         from (
             select p.id
@@ -63,9 +66,9 @@ begin
             where p.id = any(profile_ids)
                 and exists(
                     select
-                    from public.caas_scores as s
+                    from public.caas_every_score as s
                     where s.profile_id = p.id
-                        and s.total_score is distinct from p.caas_score
+                        and s.total_score::numeric is distinct from p.caas_score::numeric
                 )
                 and not exists(
                     select
@@ -78,15 +81,15 @@ begin
     update public.profiles as p
     set caas_score = (
         select s.total_score
-        from public.caas_scores as s
+        from public.caas_every_score as s
         where s.profile_id = p.id
     )
-    where p.id = any(listed || differing)
+    where p.id = any(pg_catalog.array_cat(listed, differing))
         and exists(
             select
-            from public.caas_scores as s
+            from public.caas_every_score as s
             where s.profile_id = p.id
-                and s.total_score is distinct from p.caas_score
+                and s.total_score::numeric is distinct from p.caas_score::numeric
         );
     get diagnostics followed = row_count;
     delete from public.caas_score_follow as f

@@ -66,8 +66,8 @@ begin
     select coalesce(array_agg(w.role_type || ' ' || coalesce(w.version, 'withdrawn') order by w.role_type), '{}')
     into published
     from written as w;
-    if cardinality(published) > 0 and exists(select from public.caas_scores) then
-        perform public.caas_enqueue_everyone('rule', 90);
+    if cardinality(published) > 0 and exists(select from public.caas_every_score) then
+        perform public.caas_enqueue_everyone('rule'::text, 90);
     end if;
     return next;
 end;

@@ -35,7 +35,7 @@ begin
     if marks is null then
         return;
     end if;
-    perform public.caas_fold(cardinality(marks), 0, marks);
+    perform public.caas_fold(cardinality(marks), 0::bigint, marks);
     return query
     select
         q.profile_id,

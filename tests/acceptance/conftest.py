@@ -18,14 +18,18 @@ import pytest
 ROOT = Path(__file__).parents[2]
 Wait = Callable[[Callable[[], Any]], Any]
 
+DIRECT = ("migrate", "triggers", "uninstall")
+"""The commands that hold a lock of their session, and so may not go through PgBouncer."""
+
 
 @dataclass
 class Product:
-    """Runs `caas-worker` from the installed wheel."""
+    """Runs `caas-worker` from the installed wheel; DIRECT commands get `direct` over `environment`."""
 
     site: Path
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    direct: dict[str, str] = field(default_factory=dict)
     running: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -35,9 +39,10 @@ class Product:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """A command in the background; ended with the test."""
+        direct = self.direct if arguments[0] in DIRECT else {}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "caas_worker", *arguments],
-            env=self._environment | environment,
+            env=self._environment | direct | environment,
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -92,9 +97,9 @@ def bare(site: Path) -> Iterator[Product]:
 
 
 @pytest.fixture
-def product(site: Path, url: str, tmp_path: Path) -> Iterator[Product]:
+def product(site: Path, url: str, pooled_url: str, tmp_path: Path) -> Iterator[Product]:
     """The product on the test's migrated database."""
-    product = Product(site, tmp_path, {"CAAS_DATABASE_URL": url})
+    product = Product(site, tmp_path, {"CAAS_DATABASE_URL": pooled_url}, {"CAAS_DATABASE_URL": url})
     yield product
     end(product)
 

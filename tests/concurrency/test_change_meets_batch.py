@@ -178,14 +178,14 @@ def test_a_listing_that_moves_under_an_open_booking_is_scored_for_its_owner_as_o
 
 
 def test_a_worker_that_stands_still_in_the_middle_of_its_transaction_does_not_hold_the_others_up(
-    app: Rows, url: str, line: Line, drain: Drain
+    app: Rows, pooled_url: str, line: Line, drain: Drain
 ) -> None:
     """As when its host is suspended or the network is cut: the server does not hear that it is gone."""
     tutor = add_tutor(app)
     line.fold(whole=True)
     app.execute("set lock_timeout = '3s'")
     with (  # noqa: PT012
-        Database(url, statement_timeout=0.2) as db,
+        Database(pooled_url, statement_timeout=0.2) as db,
         pytest.raises(CaasError, match="idle"),
         db.transaction() as standing_still,
     ):

@@ -7,6 +7,9 @@ from docs.pages import commands
 from docs.pages.errors import PROFILE_CODES
 from tests.docs.example import ROOT
 
+REFUSED = {"MIGRATION_REFUSED", "HOLD_REFUSED"}
+"""Codes of commands that are refused; the others are of profiles."""
+
 
 def test_pages_are_fresh() -> None:
     assert generate.stale() == [], "run: python -m docs.generate"
@@ -19,7 +22,7 @@ def test_exit_codes_are_told_of_commands_that_exist() -> None:
 def test_every_error_code_of_a_profile_is_explained() -> None:
     code = [*(ROOT / "caas_worker").glob("*.py"), *(ROOT / "migrations/functions").glob("*.sql")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in code)
-    used = set(re.findall(r"[\"']([A-Z]+_(?:FAILED|REFUSED|NOT_FOUND|LOST))[\"']", text)) - {"MIGRATION_REFUSED"}
+    used = set(re.findall(r"[\"']([A-Z]+_(?:FAILED|REFUSED|NOT_FOUND|LOST|UNREADABLE))[\"']", text)) - REFUSED
     assert used == PROFILE_CODES.keys()
 
 

@@ -125,14 +125,14 @@ def test_the_row_keeps_the_generation_that_a_caller_waits_for_and_the_newest_cha
     add_review(app, add_profile(app, "CLIENT"), tutor, 5)
     newest = one(app, "select max(changed_at) from caas_changes where profile_id = %s", tutor)
     line.fold(whole=True)
-    generations = queue.recalculate(db, [tutor])
+    marks = queue.recalculate(db, [tutor])
     asked_at = one(app, "select last_changed_at from caas_recalculation_queue where profile_id = %s", tutor)
     drain()
     row = app.execute(
         "select generation, source_changed_at, calculated_at from caas_scores where profile_id = %s", (tutor,)
     )
     generation, source_changed_at, calculated_at = row.fetchone() or ()
-    assert generation == generations[tutor]
+    assert generation == marks[tutor].generation
     assert newest < source_changed_at == asked_at < calculated_at
 
 

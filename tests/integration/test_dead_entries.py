@@ -68,7 +68,7 @@ def test_only_the_last_while_and_only_one_error_are_listed_when_asked(app: Rows,
 def test_retried_profiles_are_back_in_the_queue_with_no_attempts(
     app: Rows, db: Database, line: Line, moody: Moody, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "RETRIED_AT_ONCE", 2)
+    monkeypatch.setattr(queue, "AT_ONCE", 2)
     tutors = sorted(add_tutor(app) for _ in range(5))
     worker.drain(line, batch_size=10)
     moody.is_well = True

@@ -4,45 +4,21 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from caas_worker import queue, worker
+from caas_worker import figures, worker
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseError
-from caas_worker.model import Profile, Score
+from caas_worker.model import Profile
 from caas_worker.pipeline import Line
 from tests.people import Rows, add_client, add_review, add_tutor, forget_marks, marks, total
+from tests.scripted import Scripted, failing
 
 Drain = Callable[..., worker.Summary]
 MakeLine = Callable[..., Line]
-
-
-class Scripted:
-    """A tutor rule whose every score is preceded by what the test wants to happen then."""
-
-    name: ClassVar[str] = "scripted"
-    role: ClassVar[str] = "TUTOR"
-    precedence: ClassVar[int] = 10
-    version: ClassVar[str] = "scripted-v1"
-    statistics: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, first: Callable[[Profile], object]) -> None:
-        self._first = first
-
-    def score(self, profile: Profile, *_: object) -> Score:
-        self._first(profile)
-        return Score(role_type=self.role, version=self.version, total=50)
-
-
-def failing(*unlucky: UUID) -> Scripted:
-    def fail(profile: Profile) -> None:
-        if profile.profile_id in unlucky:
-            raise ValueError("no score for this one")
-
-    return Scripted(fail)
 
 
 def add_tutors(app: Rows, count: int) -> list[UUID]:
@@ -210,10 +186,10 @@ def test_what_another_worker_holds_counts_as_remaining(app: Rows, make_line: Mak
 
 def test_marks_count_as_remaining_before_they_are_folded(app: Rows, db: Database, line: Line) -> None:
     enqueue(app, add_tutors(app, 3))
-    assert queue.remaining(db) == 3
+    assert figures.remaining(db) == 3
     line.fold(whole=True)
     enqueue(app, [uuid4()])
-    assert queue.remaining(db) == 4
+    assert figures.remaining(db) == 4
 
 
 def test_no_batch_begins_after_max_seconds(app: Rows, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch) -> None:

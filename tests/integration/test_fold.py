@@ -287,8 +287,10 @@ def test_no_caller_can_leave_a_mark_that_no_fold_can_take(app: Rows, line: Line,
 
 def test_a_recalculation_knows_its_generations_and_folds_nothing_else(app: Rows, db: Database) -> None:
     tutor, other = add_tutor(app), add_profile(app, "CLIENT")
-    generations = queue.recalculate(db, [tutor, tutor])
-    assert entries(app, "profile_id, generation, priority, reasons") == [(tutor, generations[tutor], 0, ["manual"])]
+    marks = queue.recalculate(db, [tutor, tutor])
+    assert entries(app, "profile_id, generation, priority, reasons") == [
+        (tutor, marks[tutor].generation, 0, ["manual"])
+    ]
     assert queue.recalculate(db, []) == {}
     assert other not in {key for (key,) in entries(app)}
     age = one(app, "select clock_timestamp() - first_changed_at from caas_recalculation_queue")

@@ -65,11 +65,11 @@ def enqueue(app: Rows, count: int) -> None:
 
 
 @pytest.mark.usefixtures("floors_follow_at_once")
-def test_an_open_transaction_does_not_make_fold_and_claim_dearer(app: Rows, connect: Connect, url: str) -> None:
+def test_an_open_transaction_does_not_make_fold_and_claim_dearer(app: Rows, connect: Connect, pooled_url: str) -> None:
     application = connect(autocommit=False)
     application.execute("set transaction isolation level repeatable read")
     application.execute("create temp table something ()")
-    with Measured(url) as db:
+    with Measured(pooled_url) as db:
         line = worker.line(db, Settings(fold_size=BATCH), Registry([TutorStrategy()]))
 
         def take(*, whole: bool) -> int:

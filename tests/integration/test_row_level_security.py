@@ -10,7 +10,7 @@ from caas_worker.settings import Settings
 from caas_worker.strategies import Registry
 from caas_worker.strategies.tutor import TutorStrategy
 from tests.interleaving import Rows, acting_as, one, plain_role, worker_as
-from tests.people import add_booking, add_client, add_listing, add_tutor
+from tests.people import add_booking, add_client, add_listing, add_profile, add_tutor
 from tests.town import IDS, INSERTS, TOWN, WATCHED, marked, put
 
 HIDDEN = [
@@ -30,7 +30,6 @@ HIDDEN = [
     ("platform_events", "caas_client_stats(%(ids)s)"),
     ("profile_graph", "caas_agent_stats(%(ids)s)"),
     ("profiles", "caas_agent_stats(%(ids)s)"),
-    ("caas_scores", "caas_agent_stats(%(ids)s)"),
     ("listings", "caas_teaching_sums(%(ids)s)"),
 ]
 
@@ -88,3 +87,13 @@ def test_following_under_row_level_security_fails_aloud_and_is_tried_again(
         assert follow.follow(db, None) == 0
     assert "row-level security" in caplog.text
     assert one(app, "select profile_id from caas_score_follow") == tutor
+
+
+@pytest.mark.parametrize("call", ["caas_agent_stats(%(ids)s)", "caas_expand(10)", "caas_follow(%(ids)s, 10)"])
+def test_who_may_not_read_every_score_is_refused_and_never_sees_some(app: Rows, call: str) -> None:
+    agent = add_profile(app, "AGENT")
+    app.execute("select caas_enqueue_everyone('all')")
+    with plain_role(app, ours=True) as role:
+        app.execute(f"revoke select on caas_every_score from {role}")
+        with acting_as(app, role), pytest.raises(psycopg.errors.InsufficientPrivilege, match="view caas_every_score"):
+            app.execute(f"select * from {call}", {"ids": [agent]})

@@ -21,9 +21,10 @@ _PARTS = {
     "column": """
         select
             format(
-                '%s.%s %s not null %s default %s identity %s generated %s',
+                '%s.%s %s not null %s default %s identity %s generated %s grants %s',
                 c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated
+                pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated,
+                (select array_agg(g::text order by g::text) from unnest(a.attacl) as g)
             )
         from pg_attribute as a
         inner join pg_class as c on c.oid = a.attrelid
@@ -59,6 +60,16 @@ _PARTS = {
             )
         from pg_proc as p
         where p.pronamespace = 'public'::regnamespace
+    """,
+    "policy": """
+        select format('%s on %s %s to %s %s %s', p.policyname, p.tablename, p.cmd, p.roles, p.qual, p.with_check)
+        from pg_policies as p
+        where p.schemaname = 'public'
+    """,
+    "schema": """
+        select format('grants %s', (select array_agg(g::text order by g::text) from unnest(n.nspacl) as g))
+        from pg_namespace as n
+        where n.nspname = 'public'
     """,
     "trigger": """
         select format('%s enabled %s', pg_get_triggerdef(g.oid), g.tgenabled)

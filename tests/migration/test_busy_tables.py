@@ -14,7 +14,7 @@ from caas_worker import ledger, migrate
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import Say
 from caas_worker.shipped import Shipped
-from tests.migration.conftest import Up
+from tests.migration.conftest import Release, Up
 from tests.migration.inventory import names_of_ours
 from tests.migration.test_down import quiet, write_everywhere
 from tests.people import add_booking, add_client, add_listing, add_tutor
@@ -180,6 +180,30 @@ def test_a_transaction_that_outlasts_the_removal_of_other_tables_commits(
         running.result(timeout=20)
     assert owner.execute("select bio from profiles").fetchall() == [("later",)]
     assert names_of_ours(owner) == set()
+
+
+def test_grants_wait_for_nobody_who_writes(up: Up, owner: Owner, hold: Holder) -> None:
+    up()
+    owner.execute("revoke all (roles) on profiles from caas_worker")
+    holder = hold("update profiles set bio = bio; select * from bookings for update; select * from caas_scores")
+    assert up(patience_seconds=0) == 1
+    holder.rollback()
+
+
+def test_row_level_security_comes_to_a_cache_that_is_read_without_holding_readers_up(
+    up: Up, owner: Owner, hold: Holder, another_release: Release
+) -> None:
+    for path in sorted((another_release.folder / "migrations").glob("0005_*")):
+        path.unlink()
+    for name in ("caas_agent_stats", "caas_expand", "caas_follow"):
+        another_release.edit(f"functions/{name}.sql", "from public.caas_every_score", "from public.caas_scores")
+    up(another_release.shipped)
+    holder = hold("select * from caas_scores")
+    with pytest.raises(MigrationRefused, match=f"stayed locked .* pid {holder.info.backend_pid} checkout"):
+        up(patience_seconds=0.5)
+    owner.execute("set lock_timeout = '1s'; select * from caas_scores")
+    holder.rollback()
+    assert up() > 0
 
 
 def test_a_second_migration_waits_and_then_says_why_it_gave_up(marketplace: str, shipped: Shipped) -> None:

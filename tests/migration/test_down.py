@@ -64,6 +64,19 @@ def test_uninstall_leaves_no_object_of_ours(marketplace: str, up: Up, owner: Own
     assert everything(owner) == before
 
 
+def test_uninstall_takes_back_what_was_granted_by_hand_on_the_applications_tables(
+    marketplace: str, up: Up, owner: Owner, shipped: Shipped
+) -> None:
+    up()
+    owner.execute("grant select, insert on bookings to caas_worker; grant select on listings to caas_reader")
+    migrate.uninstall(marketplace, shipped, quiet)
+    held = owner.execute(
+        "select c.relname from pg_class as c cross join aclexplode(c.relacl) as a"
+        " where a.grantee in ('caas_worker'::regrole, 'caas_reader'::regrole)"
+    )
+    assert held.fetchall() == []
+
+
 def test_application_writes_before_and_after(marketplace: str, up: Up, owner: Owner, shipped: Shipped) -> None:
     for _ in range(2):
         write_everywhere(owner)

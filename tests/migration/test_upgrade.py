@@ -97,7 +97,7 @@ def test_a_new_migration_runs_once_after_those_that_ran(up: Up, owner: Owner, an
     up()
     another_release.path("migrations/0002_more.sql").write_text("create table caas_more (id integer);\n")
     another_release.path("migrations/0002_more.rollback.sql").write_text("drop table caas_more;\n")
-    assert up(another_release.shipped) == 1
+    assert up(another_release.shipped) == 2, "the migration, and the grants on its table"
     owner.execute("insert into caas_more values (1)")
     assert up(another_release.shipped) == 0
     assert owner.execute("select id from caas_more").fetchall() == [(1,)]
@@ -119,6 +119,46 @@ def test_marks_and_scores_survive_an_upgrade(up: Up, owner: Owner, another_relea
     tutor = add_tutor(owner)
     up()
     assert marks(owner) == [("profiles", tutor, None, False, False)]
+
+
+@pytest.fixture
+def first_release(another_release: Release) -> Release:
+    """What 0.1.0 had: three migrations, and functions that read the cache itself."""
+    for path in sorted((another_release.folder / "migrations").glob("000[4-9]_*")):
+        path.unlink()
+    for name in ("caas_agent_stats", "caas_expand", "caas_follow"):
+        another_release.edit(f"functions/{name}.sql", "from public.caas_every_score", "from public.caas_scores")
+    return another_release
+
+
+def test_a_worker_role_that_was_made_by_hand_goes_on_under_its_name(
+    up: Up, owner: Owner, first_release: Release, fresh: set[str]
+) -> None:
+    owner.execute("grant select on profiles to caas_worker")
+    up(first_release.shipped)
+    owner.execute("grant select, insert, update, delete on caas_scores, caas_changes to caas_worker")
+    up()
+    # the hand-made grant stays, and makes those on the table's columns needless
+    assert {line for line in fresh - everything(owner) if "profiles" not in line} == set()
+    assert up() == 0
+
+
+def test_grants_come_with_a_column_that_the_application_adds_and_with_a_function_that_is_replayed(
+    up: Up, owner: Owner, another_release: Release
+) -> None:
+    owner.execute("alter table profiles drop column caas_score")
+    up()
+    owner.execute("alter table profiles add column caas_score integer")
+    owner.execute("revoke all on function caas_fold from caas_worker")
+    assert up() == 3, "select and update on the column, and the function"
+    assert up() == 0
+    another_release.edit("functions/caas_fold.sql", "-- Fold:", "-- Fold, changed:")
+    assert up(another_release.shipped) == 1
+    allowed = owner.execute(
+        "select has_function_privilege('caas_worker', 'caas_fold'::regproc, 'execute'),"
+        " has_column_privilege('caas_worker', 'profiles', 'caas_score', 'update')"
+    )
+    assert allowed.fetchone() == (True, True)
 
 
 @pytest.mark.parametrize(

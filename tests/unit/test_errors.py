@@ -67,6 +67,7 @@ def test_exit_codes_tell_apart_what_a_caller_can_act_upon() -> None:
     assert {kind.__name__: code for kind, code in EXIT_CODES.items()} == {
         "CaasError": 1,
         "SettingsError": 2,
+        "HoldRefused": 2,
         "DatabaseUnavailable": 3,
         "DatabaseError": 1,
         "NotInstalled": 4,

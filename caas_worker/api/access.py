@@ -1,0 +1,29 @@
+"""Who may call what: the worker key as a bearer token, and whom a calculation is counted against."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from caas_worker.api.service import Service
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="worker key", description="One of CAAS_WORKER_API_KEY.")
+
+
+def served(request: Request) -> Service:
+    """The service that the app holds."""
+    service: Service = request.app.state.service
+    return service
+
+
+def worker_key(request: Request, offered: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+    """Let callers with a worker key pass; returns whom their calculations are counted against."""
+    served(request).worker_keys.check(offered.credentials if offered else None)
+    assert offered is not None
+    return f"key {hashlib.sha256(offered.credentials.encode()).hexdigest()}"
+
+
+def caller_of(request: Request) -> str:
+    """Whom the calculations of a caller without a key are counted against: the address."""
+    return f"address {request.client.host if request.client else ''}"

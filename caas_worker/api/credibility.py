@@ -1,0 +1,141 @@
+"""Routes of scores: read one, ask for one."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from caas_worker.api.access import caller_of, served, worker_key
+from caas_worker.api.bodies import ProfileId, QueuedBody, ScoreBody
+from caas_worker.api.problems import reply, responses
+from caas_worker.api.service import Service, wait
+from caas_worker.errors import (
+    DatabaseError,
+    DatabaseUnavailable,
+    InvalidRequest,
+    KeyNotSet,
+    KeyRefused,
+    NotComputed,
+    NotInstalled,
+    ProfileNotFound,
+    RulesOutdated,
+    TooManyRequests,
+)
+
+LONGEST_WAIT_SECONDS = 60
+MARKING_SECONDS = 10
+
+router = APIRouter(prefix="/api/caas", tags=["scores"])
+
+
+@router.get(
+    "/{profile_id}",
+    response_model=ScoreBody,
+    responses=responses(
+        InvalidRequest,
+        ProfileNotFound,
+        TooManyRequests,
+        NotComputed,
+        RulesOutdated,
+        NotInstalled,
+        DatabaseUnavailable,
+        DatabaseError,
+    ),
+)
+async def read_score(profile_id: ProfileId, request: Request, service: Annotated[Service, Depends(served)]) -> Response:
+    """The cached score of a profile.
+
+    A profile whose identity is not verified has score 0. A verified one that was never computed is computed now, once
+    however many ask.
+    """
+    key = UUID(profile_id)
+    row = await service.read(key)
+    if row is None:
+        if not await service.is_verified(key):
+            return reply(unverified(key))
+        await service.compute_once(key, caller_of(request))
+        row = await service.read(key)
+    if row is None:
+        raise ProfileNotFound(f"There is no profile {key}.")
+    return reply(score_of(row))
+
+
+@router.post(
+    "/{profile_id}/recalculate",
+    response_model=ScoreBody,
+    responses={
+        202: {"model": QueuedBody, "description": "It is in the queue, ahead of everything else."},
+        **responses(
+            InvalidRequest,
+            KeyRefused,
+            ProfileNotFound,
+            TooManyRequests,
+            KeyNotSet,
+            NotComputed,
+            RulesOutdated,
+            NotInstalled,
+            DatabaseUnavailable,
+            DatabaseError,
+        ),
+    },
+)
+async def recalculate(
+    profile_id: ProfileId,
+    caller: Annotated[str, Depends(worker_key)],
+    service: Annotated[Service, Depends(served)],
+    seconds: Annotated[
+        float | None,
+        Query(
+            alias="wait",
+            ge=0,
+            le=LONGEST_WAIT_SECONDS,
+            allow_inf_nan=False,
+            description="Wait so many seconds for the score. Without it the answer is always 202.",
+        ),
+    ] = None,
+) -> Response:
+    """Ask for a score to be computed from what is in the database now, ahead of everything else.
+
+    With `wait`, 200 is a score that was computed after this request came; 202 says that the time was over first, or
+    why there will be none for now.
+    """
+    key = UUID(profile_id)
+    await service.is_verified(key)
+    service.admit(caller)
+    asking = service.desk.ask(key)
+    failure = None
+    if seconds:
+        answer = await wait(asking.answered, seconds)
+        if answer is not None and answer.failure is None and (row := await service.read(key)) is not None:
+            return reply(score_of(row))
+        failure = answer.failure if answer else None
+    generation = await wait(asking.marked, MARKING_SECONDS)
+    if generation is None:
+        raise NotComputed
+    return reply(QueuedBody(profile_id=key, generation=generation, status="queued", message=failure), 202)
+
+
+def unverified(profile_id: UUID) -> ScoreBody:
+    """What is said of a profile without a verified identity that was never computed."""
+    return ScoreBody(
+        profile_id=profile_id,
+        role_type=None,
+        total_score=0,
+        held=False,
+        score_breakdown={},
+        score_inputs={"identity_verified": False},
+        reason="unverified",
+        calculation_version=None,
+        gate_failed=True,
+        calculated_at=None,
+        source_changed_at=None,
+        next_due_at=None,
+        generation=None,
+    )
+
+
+def score_of(row: dict[str, Any]) -> ScoreBody:
+    """A row of the cache as it is answered."""
+    columns = dict(row)
+    computed = columns.pop("computed_score")
+    return ScoreBody(held=computed is not None, **columns)

@@ -1,0 +1,93 @@
+"""Errors as answers: one shape, a status from the error table, and what the OpenAPI document says of them."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from caas_worker import sentry
+from caas_worker.api.bodies import ProblemBody
+from caas_worker.errors import (
+    CaasError,
+    InvalidRequest,
+    KeyNotSet,
+    KeyRefused,
+    NotComputed,
+    TooLarge,
+    TooManyRequests,
+    http_status,
+    impersonal,
+)
+
+RETRY_SECONDS = {NotComputed: 5, TooManyRequests: 10}
+
+log = logging.getLogger(__name__)
+
+
+def responses(*kinds: type[CaasError]) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI description of the errors that a route may answer with."""
+    described: dict[int | str, list[str]] = {}
+    for kind in kinds:
+        described.setdefault(http_status(kind()), []).append(f"`{kind.code}`: {kind()}")
+    return {
+        status: {"model": ProblemBody, "description": " ".join(texts)} for status, texts in sorted(described.items())
+    }
+
+
+def reply(body: BaseModel, status: int = 200) -> Response:
+    """A body as JSON, written once."""
+    return Response(body.model_dump_json(), status, media_type="application/json")
+
+
+def answer(
+    status: int, code: str, message: str, details: Sequence[dict[str, Any]] = (), headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """An error in the one shape."""
+    body = {"error": {"code": code, "message": message, "details": list(details)}}
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the app answered in the one shape."""
+
+    @app.exception_handler(CaasError)
+    async def ours(request: Request, error: CaasError) -> JSONResponse:
+        del request
+        status = http_status(error)
+        headers = {}
+        if isinstance(error, KeyRefused):
+            headers["WWW-Authenticate"] = "Bearer"
+        if seconds := next((RETRY_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_SECONDS), None):
+            headers["Retry-After"] = str(seconds)
+        if status >= 500 and not isinstance(error, KeyNotSet | NotComputed):
+            log.error("request failed", extra={"code": error.code, "error": impersonal(error)})
+        message = str(error) if status < 500 else impersonal(error)
+        return answer(status, error.code, message, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        del request
+        details = [
+            {"where": ".".join(str(part) for part in problem["loc"]), "what": problem["msg"]}
+            for problem in error.errors()
+        ]
+        return answer(400, InvalidRequest.code, str(InvalidRequest()), details)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+        del request
+        known = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: InvalidRequest.code, 413: TooLarge.code}
+        code = known.get(error.status_code, "REFUSED")
+        return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
+        del request
+        log.error("an error that nobody foresaw", exc_info=error)
+        sentry.report(error)
+        return answer(500, "INTERNAL", "An error that nobody foresaw; the service's log says where.")

@@ -1,0 +1,60 @@
+"""Runs the app in uvicorn until SIGTERM or Ctrl-C; what is at hand is finished first."""
+
+import logging
+import socket
+from types import FrameType
+
+import prometheus_client
+import uvicorn
+
+from caas_worker.api.app import create
+from caas_worker.api.service import LAST_BATCH_SECONDS, Service
+from caas_worker.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.stop.set()  # drains begin no further batch
+        super().handle_exit(sig, frame)
+
+
+def serve(service: Service, host: str, port: int) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        SettingsError: the address can't be listened at.
+    """
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    config = uvicorn.Config(
+        create(service),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=service.settings.forwarded_allow_ips,
+        timeout_graceful_shutdown=round(service.settings.cold_read_seconds + LAST_BATCH_SECONDS),
+    )
+    with listening(host, port) as listener:
+        log.info("listening", extra={"host": host, "port": port})
+        _Server(config, service).run(sockets=[listener])
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises:
+        SettingsError: the address can't be listened at.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SettingsError(f"{host}:{port} can't be listened at: {error.strerror}. Choose another --port.") from None

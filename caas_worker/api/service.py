@@ -1,0 +1,165 @@
+"""What the routes work with: settings, database, desk, keys, limits, counters; the app holds it for its lifetime."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi.concurrency import run_in_threadpool
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from prometheus_client import CollectorRegistry
+
+from caas_worker import read, rules, worker
+from caas_worker.api.keys import Keys
+from caas_worker.db import Database
+from caas_worker.desk import Desk
+from caas_worker.errors import NotComputed, TooManyRequests
+from caas_worker.figures import KeptFigures
+from caas_worker.metrics import DatabaseGauges, LineMetrics, RequestMetrics
+from caas_worker.pipeline import Line
+from caas_worker.settings import Settings
+from caas_worker.strategies import Registry
+from caas_worker.sweep import sweep
+from caas_worker.telemetry import Telemetry
+
+DRAINS_AT_ONCE = 2
+LAST_BATCH_SECONDS = 2.0
+"""How much longer than its time a drain may take for the batch at hand before the caller is answered without it."""
+
+Result = TypeVar("Result")
+
+
+class Service:
+    """What the routes work with."""
+
+    def __init__(self, settings: Settings, db: Database, strategies: Registry | None = None) -> None:
+        """Make a service over an open database.
+
+        Raises:
+            SettingsError: a key is too short.
+        """
+        self.settings = settings
+        self.db = db
+        self.worker_keys = Keys("CAAS_WORKER_API_KEY", settings.worker_api_key)
+        self.figures = KeptFigures(db)
+        self.stop = threading.Event()
+        self.counters = CollectorRegistry()
+        self.requests = RequestMetrics(self.counters)
+        self.counters.register(DatabaseGauges(self.figures))
+        self.strategies = strategies or Registry.installed()
+        self._line_metrics = LineMetrics(self.counters, self.strategies.names)
+        self._limit = RateLimitItemPerMinute(settings.calculations_per_minute)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._drains = ThreadPoolExecutor(DRAINS_AT_ONCE, thread_name_prefix="drain")
+        self.desk = Desk(db, self._line(worker.watched(self._line_metrics)))
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Open the desk; at the end finish what is at hand."""
+        self.desk.open()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            self._drains.shutdown(cancel_futures=True)
+            self.desk.close()
+
+    def admit(self, caller: str) -> None:
+        """Count a calculation against the caller's limit.
+
+        Raises:
+            TooManyRequests: the limit is reached.
+        """
+        if not self._limiter.hit(self._limit, caller):
+            raise TooManyRequests
+
+    async def read(self, profile_id: UUID) -> dict[str, Any] | None:
+        """The cached row, or None."""
+        rows = await run_in_threadpool(read.read_many, self.db, [profile_id])
+        return rows.get(profile_id)
+
+    async def is_verified(self, profile_id: UUID) -> bool:
+        """Whether the identity is verified.
+
+        Raises:
+            ProfileNotFound: there is no such profile.
+        """
+        return await run_in_threadpool(read.is_verified, self.db, profile_id)
+
+    async def compute_once(self, profile_id: UUID, caller: str) -> None:
+        """Have a profile computed that never was; who asks meanwhile joins.
+
+        Raises:
+            TooManyRequests: the caller has asked for too many calculations.
+            NotComputed: it could not be computed, or not in time.
+        """
+        if not self.desk.is_asked(profile_id):
+            if await self.read(profile_id):
+                return  # published since the caller looked
+            if not self.desk.is_asked(profile_id):
+                self.admit(caller)
+        asking = self.desk.ask(profile_id, fresh=False)
+        answer = await wait(asking.answered, self.settings.cold_read_seconds)
+        if answer is None:
+            raise NotComputed
+        if answer.failure:
+            raise NotComputed(f"The score could not be computed: {answer.failure}.")
+
+    async def drain(self, *, batch_size: int, max_batches: int | None, seconds: float) -> tuple[worker.Summary, bool]:
+        """Sweep once, then drain for at most so long; what was done by then, and whether that is all of it."""
+        begun = time.monotonic()
+        seen = worker.watched(self._line_metrics)
+        stop = threading.Event()
+
+        def work() -> worker.Summary:
+            line = self._line(seen)
+            rules.publish(self.db, self.strategies)
+            sweep(self.db, self.settings.sweep_size)
+            return worker.drain(
+                line,
+                batch_size=batch_size,
+                max_batches=max_batches,
+                max_seconds=max(seconds - (time.monotonic() - begun), 0),
+                stop=_Either(stop, self.stop),
+                seen=seen,
+            )
+
+        future = self._drains.submit(work)
+        summary = await wait(future, seconds + LAST_BATCH_SECONDS)
+        if summary is not None:
+            return summary, True
+        stop.set()
+        future.cancel()
+        return worker.Summary.of(seen, None, time.monotonic() - begun), False
+
+    def _line(self, telemetry: Telemetry) -> Line:
+        return worker.line(self.db, self.settings, self.strategies, telemetry)
+
+
+class _Either(threading.Event):
+    """Set when one of two is."""
+
+    def __init__(self, one: threading.Event, other: threading.Event) -> None:
+        super().__init__()
+        self._events = one, other
+
+    def is_set(self) -> bool:
+        return any(event.is_set() for event in self._events)
+
+
+async def wait(future: "Future[Result]", seconds: float) -> Result | None:
+    """The result of a future of another thread, or None when the time is over; the future goes on.
+
+    Raises:
+        what the future ended with.
+    """
+    waiting = asyncio.wrap_future(future)
+    waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be waiting any more
+    done, _ = await asyncio.wait({waiting}, timeout=seconds)
+    return waiting.result() if done else None

@@ -1,0 +1,54 @@
+"""Routes that say how the service is: health for load balancers, metrics for Prometheus."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.concurrency import run_in_threadpool
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from caas_worker import __version__
+from caas_worker.api.access import served
+from caas_worker.api.bodies import HealthBody
+from caas_worker.api.problems import reply
+from caas_worker.api.service import Service
+from caas_worker.errors import CaasError
+
+LONGEST_LOOK_SECONDS = 3.0
+
+router = APIRouter(tags=["state"])
+
+
+@router.get("/api/health", response_model=HealthBody, responses={503: {"model": HealthBody, "description": "Away."}})
+@router.get(
+    "/api/caas/health", response_model=HealthBody, responses={503: {"model": HealthBody, "description": "Away."}}
+)
+async def health(service: Annotated[Service, Depends(served)]) -> Response:
+    """Whether the database answers, and how far behind the scores are. 503 while it does not."""
+    try:
+        async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+            figures = await run_in_threadpool(service.figures)
+    except (CaasError, TimeoutError):
+        body = HealthBody(
+            status="unavailable", version=__version__, database="away", queue_depth=None, oldest_seconds=None
+        )
+        return reply(body, 503)
+    body = HealthBody(
+        status="ok",
+        version=__version__,
+        database="ok",
+        queue_depth=sum(figures["depth"].values()),
+        oldest_seconds=figures["oldest_seconds"],
+    )
+    return reply(body)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Metrics."}},
+)
+async def metrics(service: Annotated[Service, Depends(served)]) -> Response:
+    """Metrics for Prometheus; while the database is away, only what this process counted."""
+    text = await run_in_threadpool(generate_latest, service.counters)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)

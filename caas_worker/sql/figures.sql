@@ -1,0 +1,140 @@
+-- figures: the queue at a glance, by state and priority; no state is counted beyond %(most)s
+with seen as (
+    (
+        select
+            'marks' as state,
+            c.priority,
+            c.changed_at
+        from caas_changes as c
+        order by c.id
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'ready',
+            level.priority,
+            q.first_changed_at
+        from unnest('{0,10,50,90}'::smallint[]) as level (priority)
+        cross join lateral (
+            select r.first_changed_at
+            from caas_recalculation_queue as r
+            where r.token is null
+                and r.due_at is null
+                and r.losses < 2
+                and r.priority = level.priority
+            order by r.priority, r.place
+            limit %(most)s::integer
+        ) as q
+    )
+    union all
+    (
+        select
+            'ready',
+            q.priority,
+            q.first_changed_at
+        from caas_recalculation_queue as q
+        where q.token is null
+            and q.due_at is null
+            and q.losses >= 2
+        order by q.priority, q.place
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'waiting',
+            q.priority,
+            q.first_changed_at
+        from caas_recalculation_queue as q
+        where q.token is null
+            and q.due_at is not null
+        order by q.due_at
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'in_flight',
+            q.priority,
+            q.first_changed_at
+        from caas_recalculation_queue as q
+        where q.token is not null
+        order by q.lease_until
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'dead',
+            null,
+            d.first_changed_at
+        from caas_dead_entries as d
+        order by d.died_at
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'due',
+            null,
+            s.next_due_at
+        from caas_scores as s
+        where s.next_due_at is not null
+            and not s.swept
+            and s.next_due_at <= clock_timestamp()
+        order by s.next_due_at
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'scores',
+            null,
+            null
+        from caas_scores
+        limit %(most)s::integer
+    )
+    union all
+    select
+        'workers',
+        null,
+        null
+    from caas_workers as w
+    where w.beat_at > clock_timestamp() - interval '1 minute'
+    union all
+    select
+        'holds',
+        null,
+        null
+    from caas_holds as h
+    where h.released_at is null
+        and (h.expires_at is null or h.expires_at > clock_timestamp())
+)
+
+select
+    state,
+    priority,
+    count(*),
+    extract(epoch from clock_timestamp() - min(changed_at))::double precision
+from seen
+group by state, priority;
+
+-- estimates: rows of the large tables, as the planner knows them
+select
+    c.relname,
+    coalesce(
+        c.reltuples / nullif(c.relpages, 0) * pg_relation_size(c.oid) / current_setting('block_size')::integer, 0
+    )::bigint
+from pg_class as c
+where c.oid in (
+        'caas_changes'::regclass, 'caas_recalculation_queue'::regclass, 'caas_dead_entries'::regclass,
+        'caas_scores'::regclass
+    );
+
+-- written: how often rows were written so far, by the database's own statistics
+select
+    coalesce(sum(t.n_tup_ins) filter (where t.relname = 'caas_changes'), 0)::bigint as marks,
+    coalesce(sum(t.n_tup_ins + t.n_tup_upd) filter (where t.relname = 'caas_scores'), 0)::bigint as scores
+from pg_stat_user_tables as t
+where t.relid in ('caas_changes'::regclass, 'caas_scores'::regclass);

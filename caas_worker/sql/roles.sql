@@ -1,0 +1,236 @@
+-- may_create: whether this role may create others
+select
+    r.rolsuper
+    or r.rolcreaterole
+from pg_roles as r
+where r.rolname = current_user;
+
+-- present: which of these roles exist
+select r.rolname
+from pg_roles as r
+where r.rolname = any(%(roles)s::text[]);
+
+-- worker_needs: what a role that works has to have, whose grant it is, and the statement that gives what is missing
+with ours as (
+    select
+        c.oid,
+        c.relname,
+        c.relkind,
+        string_to_array(
+            case
+                when c.relname = 'caas_migrations' or c.relkind = 'v' then 'select'
+                else 'select, insert, update, delete'
+            end,
+            ', '
+        ) as privileges
+    from pg_class as c
+    where c.relnamespace = 'public'::regnamespace
+        and c.relname like 'caas\_%%'
+        and c.relname not like 'caas\_guard\_%%'
+        and c.relkind in ('r', 'p', 'v')
+),
+
+functions as (
+    select p.oid
+    from pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
+        and p.prorettype <> 'trigger'::regtype
+        and p.proname <> all(%(migrating)s::text[])
+        and not has_function_privilege(%(role)s::text, p.oid, 'execute')
+),
+
+theirs as (
+    select
+        c.oid,
+        c.relname,
+        n.privilege,
+        a.attnum,
+        a.attname
+    from (
+        select
+            read.key as relname,
+            col.name as attname,
+            'select' as privilege
+        from jsonb_each(%(columns)s::jsonb) as read
+        cross join jsonb_array_elements_text(read.value) as col (name)
+        union all
+        select
+            'profiles',
+            'caas_score',
+            written.privilege
+        from unnest('{select,update}'::text[]) as written (privilege)
+    ) as n
+    inner join pg_class as c
+        on c.relname = n.relname
+        and c.relnamespace = 'public'::regnamespace
+        and c.relkind in ('r', 'p')
+    inner join pg_attribute as a
+        on a.attrelid = c.oid
+        and a.attname = n.attname
+        and a.attnum > 0
+        and not a.attisdropped
+)
+
+select
+    needs.what,
+    needs.relation,
+    needs.statement
+from (
+    select
+        1 as place,
+        'usage on schema public' as what,
+        'schema public' as relation,
+        case
+            when not has_schema_privilege(%(role)s::text, 'public', 'usage')
+                then format('grant usage on schema public to %%I', %(role)s::text)
+        end as statement
+    union all
+    select
+        2,
+        format('%%s on %%s', array_to_string(o.privileges, ', '), o.relname),
+        null,
+        case
+            when not (
+                select bool_and(has_table_privilege(%(role)s::text, o.oid, p.privilege))
+                from unnest(o.privileges) as p (privilege)
+            )
+                then format(
+                    'grant %%s on %%I to %%I', array_to_string(o.privileges, ', '), o.relname, %(role)s::text
+                )
+        end
+    from ours as o
+    union all
+    select
+        3,
+        format('usage on %%s', c.relname),
+        null,
+        case
+            when not has_sequence_privilege(%(role)s::text, c.oid, 'usage')
+                then format('grant usage on sequence %%I to %%I', c.relname, %(role)s::text)
+        end
+    from pg_class as c
+    where c.relnamespace = 'public'::regnamespace
+        and c.relname like 'caas\_%%'
+        and c.relkind = 'S'
+        and not exists (
+            select
+            from pg_depend as d
+            where d.classid = 'pg_class'::regclass
+                and d.objid = c.oid
+                and d.deptype = 'i'
+        )
+    union all
+    select
+        4,
+        'execute on every function',
+        null,
+        'grant execute on function ' || string_agg(f.oid::regprocedure::text, ', ') || format(' to %%I', %(role)s::text)
+    from functions as f
+    union all
+    select
+        5,
+        format('%%s on %%s', t.privilege, t.relname)
+        || case when t.privilege = 'update' then ' (caas_score)' else '' end,
+        t.relname,
+        'grant ' || t.privilege || ' (' || string_agg(quote_ident(t.attname), ', ' order by t.attnum) filter (
+            where not has_column_privilege(%(role)s::text, t.oid, t.attnum, t.privilege)
+        ) || format(') on %%I to %%I', t.relname, %(role)s::text)
+    from theirs as t
+    group by t.oid, t.relname, t.privilege
+) as needs
+order by needs.place, needs.what;
+
+-- reader_needs: the same for a role that reads scores
+select
+    needs.what,
+    needs.relation,
+    needs.statement
+from (
+    select
+        'usage on schema public' as what,
+        'schema public' as relation,
+        case
+            when not has_schema_privilege(%(role)s::text, 'public', 'usage')
+                then format('grant usage on schema public to %%I', %(role)s::text)
+        end as statement
+    union all
+    select
+        'select on caas_scores',
+        null,
+        case
+            when not has_table_privilege(%(role)s::text, c.oid, 'select')
+                then format('grant select on caas_scores to %%I', %(role)s::text)
+        end
+    from pg_class as c
+    where c.oid = to_regclass('public.caas_scores')
+) as needs;
+
+-- unruled: whether the cache has row-level security and no policy for workers yet
+select exists(
+    select
+    from pg_class as c
+    where c.oid = to_regclass('public.caas_scores')
+        and c.relrowsecurity
+        and not exists (
+            select
+            from pg_policy as p
+            where p.polrelid = c.oid
+                and p.polname = 'caas_workers_see_and_write_every_score'
+        )
+);
+
+-- rule: workers see and write every row of the cache
+create policy caas_workers_see_and_write_every_score on caas_scores
+to caas_worker
+using (true)
+with check (true);
+
+-- describe_rule: its comment
+comment on policy caas_workers_see_and_write_every_score on caas_scores is
+    'Members of caas_worker see and write every row.';
+
+-- held: what a role holds on the application's tables and on the schema, and how it is taken back
+select
+    taken.relation,
+    taken.statement
+from (
+    select
+        c.relname as relation,
+        format('revoke all on %%I from %%I', c.relname, %(role)s::text) as statement
+    from pg_class as c
+    cross join aclexplode(c.relacl) as a
+    where c.relnamespace = 'public'::regnamespace
+        and c.relname = any(%(tables)s::text[])
+        and a.grantee = %(role)s::regrole
+        and a.grantee <> c.relowner
+    union
+    select
+        c.relname,
+        format(
+            'revoke all (%%s) on %%I from %%I',
+            string_agg(distinct quote_ident(t.attname), ', '),
+            c.relname,
+            %(role)s::text
+        )
+    from pg_class as c
+    inner join pg_attribute as t on t.attrelid = c.oid
+    cross join aclexplode(t.attacl) as a
+    where c.relnamespace = 'public'::regnamespace
+        and c.relname = any(%(tables)s::text[])
+        and not t.attisdropped
+        and a.grantee = %(role)s::regrole
+        and a.grantee <> c.relowner
+    group by c.relname
+    union
+    select
+        'schema public',
+        format('revoke usage on schema public from %%I', %(role)s::text)
+    from pg_namespace as n
+    cross join aclexplode(n.nspacl) as a
+    where n.nspname = 'public'
+        and a.grantee = %(role)s::regrole
+        and a.grantee <> n.nspowner
+        and a.privilege_type = 'USAGE'
+) as taken
+order by taken.relation;

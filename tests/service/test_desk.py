@@ -1,0 +1,210 @@
+"""The desk: who asks is worked for together, joined where that is enough, and told what became of it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from caas_worker import queue
+from caas_worker.db import Database
+from caas_worker.desk import Asking, Desk
+from caas_worker.errors import CaasError, DatabaseUnavailable, NotComputed, RulesOutdated
+from caas_worker.pipeline import Line
+from tests.people import Rows, add_tutor, total
+from tests.scripted import Scripted, failing
+
+MakeLine = Callable[..., Line]
+
+
+def settle(desk: Desk, *askings: Asking) -> None:
+    deadline = time.monotonic() + 20
+    while not all(asking.answered.done() for asking in askings):
+        assert time.monotonic() < deadline
+        desk.turn()
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Counts transactions."""
+    transactions: list[int] = []
+    begin = Database.transaction
+
+    def count(self: Database, **options: Any) -> Any:
+        transactions.append(1)
+        return begin(self, **options)
+
+    monkeypatch.setattr(Database, "transaction", count)
+    return transactions
+
+
+def test_round_trips_do_not_grow_with_the_callers(
+    app: Rows, db: Database, make_line: MakeLine, counted: list[int]
+) -> None:
+    spent = []
+    for callers in (1, 200):
+        tutors = [add_tutor(app) for _ in range(callers)]
+        desk = Desk(db, make_line())
+        askings = [desk.ask(tutor) for tutor in tutors]
+        counted.clear()
+        settle(desk, *askings)
+        spent.append(len(counted))
+        assert all(total(app, tutor) == 32 for tutor in tutors)
+    assert spent[1] <= spent[0] + 2
+
+
+def test_who_asks_before_the_marking_shares_it_and_who_asks_later_does_not(
+    app: Rows, db: Database, make_line: MakeLine
+) -> None:
+    tutor = add_tutor(app)
+    desk = Desk(db, make_line())
+    first, second = desk.ask(tutor), desk.ask(tutor)
+    assert first is second
+    meanwhile: list[Asking] = []
+    desk = Desk(db, make_line(Scripted(lambda _: meanwhile.extend([desk.ask(tutor), desk.ask(tutor, fresh=False)]))))
+    asking = desk.ask(tutor)
+    desk.turn()
+    fresh, any_will_do = meanwhile[:2]
+    assert fresh is not asking
+    assert any_will_do is asking
+    assert asking.answered.result(0).failure is None
+    settle(desk, fresh)
+    assert fresh.marked.result(0) != asking.marked.result(0)
+
+
+def test_a_failure_is_told_and_the_queue_goes_on(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor, well = add_tutor(app), add_tutor(app)
+    desk = Desk(db, make_line(failing(tutor), backoff_seconds=60))
+    ill, fine = desk.ask(tutor), desk.ask(well)
+    settle(desk, ill, fine)
+    assert str(ill.answered.result(0).failure).startswith("failed with STRATEGY_FAILED; tried again at ")
+    assert fine.answered.result(0).failure is None
+    again = desk.ask(tutor)
+    settle(desk, again)
+    assert str(again.answered.result(0).failure).startswith("waits after STRATEGY_FAILED")
+
+
+def test_a_profile_that_was_set_aside_is_told(app: Rows, db: Database, make_line: MakeLine) -> None:
+    desk = Desk(db, make_line(failing(tutor := add_tutor(app)), max_attempts=1))
+    asking = desk.ask(tutor)
+    settle(desk, asking)
+    assert asking.answered.result(0).failure == "set aside after STRATEGY_FAILED"
+
+
+def test_an_unknown_profile_ends_too(db: Database, make_line: MakeLine) -> None:
+    desk = Desk(db, make_line())
+    asking = desk.ask(uuid4())
+    settle(desk, asking)
+    assert asking.answered.result(0).failure is None
+
+
+def test_another_workers_result_is_taken(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    desk, other = Desk(db, make_line()), make_line()
+    asking = desk.ask(tutor)
+    queue.recalculate(db, [tutor])
+    claim = other.claimant.claim(10)
+    for _ in range(3):
+        desk.turn()
+    assert asking.marked.done()
+    assert not asking.answered.done()
+    other.publish(claim, other.score(claim))
+    settle(desk, asking)  # marked again since the claim: by now the desk's own turn
+    assert asking.answered.result(0).failure is None
+
+
+def test_a_profile_that_changes_all_the_time_is_answered_all_the_same(
+    app: Rows, db: Database, make_line: MakeLine
+) -> None:
+    tutor = add_tutor(app)
+    marked = Scripted(lambda _: app.execute("select caas_recalculate(array[%s::uuid], 'test')", (tutor,)))
+    desk = Desk(db, make_line(marked))
+    asking = desk.ask(tutor)
+    settle(desk, asking)
+    assert asking.answered.result(0).failure is None
+
+
+def test_nobody_is_looked_after_for_ever(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    queue.recalculate(db, [tutor])
+    make_line().claimant.claim(10)
+    desk = Desk(db, make_line(), patience_seconds=0)
+    asking = desk.ask(tutor)
+    settle(desk, asking)
+    assert asking.answered.result(0).failure == "still in the queue"
+    assert desk.is_idle
+
+
+def test_other_rules_are_told_to_who_asks(app: Rows, db: Database, make_line: MakeLine) -> None:
+    desk = Desk(db, make_line())
+    app.execute("insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99')")
+    asking = desk.ask(add_tutor(app))
+    with pytest.raises(RulesOutdated):
+        desk.turn()
+    for future in (asking.marked, asking.answered):
+        with pytest.raises(RulesOutdated):
+            future.result(0)
+    app.execute("delete from caas_rules")
+    asking = desk.ask(add_tutor(app))
+    settle(desk, asking)
+
+
+def test_while_the_database_is_away_new_callers_are_told_and_old_ones_wait(
+    app: Rows, db: Database, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(db, make_line())
+    tutor = add_tutor(app)
+    queue.recalculate(db, [tutor])
+    make_line(lease_seconds=1).claimant.claim(10)
+    old = desk.ask(tutor)
+    desk.turn()
+    new = desk.ask(add_tutor(app))
+
+    def away(*_: object, **__: object) -> Any:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "transaction", away)
+        with pytest.raises(DatabaseUnavailable):
+            desk.turn()
+    with pytest.raises(DatabaseUnavailable):
+        new.answered.result(0)
+    assert not old.answered.done()
+    settle(desk, old)
+    assert total(app, tutor) == 32
+
+
+def test_a_desk_that_closes_tells_who_waits(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    queue.recalculate(db, [tutor])
+    make_line().claimant.claim(10)
+    desk = Desk(db, make_line())
+    desk.open()
+    asking = desk.ask(tutor)
+    asking.marked.result(20)
+    desk.close()
+    with pytest.raises(NotComputed):
+        asking.answered.result(0)
+
+
+def test_many_threads_ask_at_once(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutors = [add_tutor(app) for _ in range(10)]
+    desk = Desk(db, make_line())
+    desk.open()
+    failures: list[CaasError | None] = []
+
+    def ask(number: int) -> None:
+        for turn in range(5):
+            asking = desk.ask(tutors[(number + turn) % 10], fresh=bool(number % 2))
+            failures.append(asking.answered.exception(30))  # type: ignore[arg-type]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    desk.close()
+    assert failures == [None] * 100
+    assert {total(app, tutor) for tutor in tutors} == {32}

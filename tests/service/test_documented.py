@@ -1,0 +1,101 @@
+"""Requests generated from the OpenAPI document: no answer but a documented one, and never an error of ours."""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import hypothesis
+import pytest
+import requests
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck
+from hypothesis import strategies as values
+from schemathesis.generation import GenerationMode
+
+from caas_worker import holds
+from caas_worker.api.app import create
+from caas_worker.api.server import listening
+from caas_worker.db import Database
+from tests.people import Rows, add_client, add_profile, add_tutor
+from tests.service.conftest import KEY, MakeService
+
+REQUESTS = int(os.environ.get("CAAS_TEST_REQUESTS", "300"))
+"""How many are generated; `make fuzz` sends more."""
+FIXED = ("GET /api/caas/health", "GET /api/health", "GET /metrics")
+"""Routes that take nothing: there is one valid request of each."""
+CALLERS: tuple[dict[str, str], ...] = (
+    {"Authorization": f"Bearer {KEY}"},
+    {"Authorization": "Bearer another-key-that-is-long"},
+    {},
+)
+
+
+@pytest.fixture
+def profiles(app: Rows, db: Database, drain: Callable[..., Any]) -> list[str]:
+    """Cached, held, unverified and cached, unverified and not, never computed, without a supported role, unknown."""
+    cached, held = add_tutor(app), add_client(app)
+    unverified = add_tutor(app, identity_verified=False)
+    drain()
+    holds.hold(db, held, 0, reason="a test", actor="tests")
+    further = [add_tutor(app, identity_verified=False), add_tutor(app), add_profile(app, "GARDENER"), uuid4()]
+    return [str(key) for key in (cached, held, unverified, *further)]
+
+
+@pytest.fixture
+def address(make_service: MakeService) -> Iterator[str]:
+    """Where a service listens."""
+    service = make_service(calculations_per_minute=1_000_000, drain_seconds=2)
+    with listening("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(create(service), log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.mark.timeout(3600)
+def test_every_answer_is_documented(address: str, profiles: list[str]) -> None:
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
+    operations = [found.ok() for found in schema.get_all_operations()]
+    free = [operation for operation in operations if operation.label not in FIXED]
+    share = REQUESTS // (2 * len(free))
+    seen: Counter[tuple[str, int]] = Counter()
+    with requests.Session() as session:
+
+        def send(case: schemathesis.Case, caller: dict[str, str]) -> None:
+            answer = case.call_and_validate(session=session, headers=caller)
+            seen[case.operation.label, answer.status_code] += 1
+
+        for operation in operations:
+            for mode in GenerationMode:
+                if operation.label in FIXED and mode is GenerationMode.NEGATIVE:
+                    continue
+
+                @hypothesis.settings(
+                    max_examples=share, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+                )
+                @hypothesis.given(
+                    case=operation.as_strategy(mode),
+                    caller=values.sampled_from(CALLERS),
+                    profile_id=values.sampled_from(profiles),
+                    is_known=values.booleans(),
+                )
+                def ask(case: schemathesis.Case, caller: dict[str, str], profile_id: str, is_known: bool) -> None:
+                    valid = case.meta is None or case.meta.generation.mode is GenerationMode.POSITIVE
+                    if is_known and valid and "profile_id" in case.path_parameters:
+                        case.path_parameters["profile_id"] = profile_id
+                    send(case, caller)
+
+                ask()
+    documented = {
+        (operation.label, int(status)) for operation in operations for status in operation.definition.raw["responses"]
+    }
+    assert {pair for pair in seen if pair not in documented} == set()
+    assert sum(seen.values()) >= REQUESTS * 0.8
+    assert not [pair for pair in seen if pair[1] >= 500]
+    assert {status for _, status in seen} >= {200, 202, 400, 401, 404}
