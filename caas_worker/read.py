@@ -21,19 +21,25 @@ def read(db: Database, profile_id: UUID) -> dict[str, Any] | None:
     return row
 
 
-def read_many(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, dict[str, Any]]:
-    """Those of the scores that are cached."""
-    rows = db.look(statements("read")["read"], {"profile_ids": list(profile_ids)})
+def read_many(
+    db: Database, profile_ids: Sequence[UUID], *, patience: float | None = None
+) -> Mapping[UUID, dict[str, Any]]:
+    """Those of the scores that are cached.
+
+    Args:
+        patience: how many seconds to wait for a free connection; None: as long as ever.
+    """
+    rows = db.look(statements("read")["read"], {"profile_ids": list(profile_ids)}, patience=patience)
     return {row["profile_id"]: row for row in rows}
 
 
-def is_verified(db: Database, profile_id: UUID) -> bool:
+def is_verified(db: Database, profile_id: UUID, *, patience: float | None = None) -> bool:
     """Whether the profile's identity is verified: without, its score is 0 and nothing needs to be computed.
 
     Raises:
         ProfileNotFound: there is no profile of this id.
     """
-    rows = db.look(statements("read")["verified"], {"profile_id": profile_id})
+    rows = db.look(statements("read")["verified"], {"profile_id": profile_id}, patience=patience)
     if not rows:
         raise ProfileNotFound(f"There is no profile {profile_id}.")
     return bool(rows[0]["identity_verified"])

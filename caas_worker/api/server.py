@@ -1,6 +1,7 @@
 """Runs the app in uvicorn until SIGTERM or Ctrl-C; what is at hand is finished first."""
 
 import logging
+import signal
 import socket
 from types import FrameType
 
@@ -42,6 +43,10 @@ def serve(service: Service, host: str, port: int) -> None:
         forwarded_allow_ips=service.settings.forwarded_allow_ips,
         timeout_graceful_shutdown=round(service.settings.cold_read_seconds + LAST_BATCH_SECONDS),
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises its signal once more at the end: to have ended is enough
     with listening(host, port) as listener:
         log.info("listening", extra={"host": host, "port": port})
         _Server(config, service).run(sockets=[listener])

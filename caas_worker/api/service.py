@@ -28,6 +28,8 @@ from caas_worker.strategies import Registry
 from caas_worker.sweep import sweep
 from caas_worker.telemetry import Telemetry
 
+PATIENCE_SECONDS = 2.0
+"""How long a request waits for a connection of the pool before it is told that the database is away."""
 DRAINS_AT_ONCE = 2
 LAST_BATCH_SECONDS = 2.0
 """How much longer than its time a drain may take for the batch at hand before the caller is answered without it."""
@@ -81,7 +83,7 @@ class Service:
 
     async def read(self, profile_id: UUID) -> dict[str, Any] | None:
         """The cached row, or None."""
-        rows = await run_in_threadpool(read.read_many, self.db, [profile_id])
+        rows = await run_in_threadpool(read.read_many, self.db, [profile_id], patience=PATIENCE_SECONDS)
         return rows.get(profile_id)
 
     async def is_verified(self, profile_id: UUID) -> bool:
@@ -90,7 +92,7 @@ class Service:
         Raises:
             ProfileNotFound: there is no such profile.
         """
-        return await run_in_threadpool(read.is_verified, self.db, profile_id)
+        return await run_in_threadpool(read.is_verified, self.db, profile_id, patience=PATIENCE_SECONDS)
 
     async def compute_once(self, profile_id: UUID, caller: str) -> None:
         """Have a profile computed that never was; who asks meanwhile joins.

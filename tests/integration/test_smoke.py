@@ -114,6 +114,15 @@ def test_the_profile_of_somebody_in_the_queue_is_good_enough(app: Rows, line: Li
     assert everything(app) == before
 
 
+def test_entries_that_come_first_are_not_claimed_instead(app: Rows, line: Line, attempt: Try) -> None:
+    for priority in (0, 10, 90):
+        enqueue(app, add_tutors(app, 3), priority=priority)
+        line.fold(whole=True)
+    for insert in (True, False):
+        run = attempt(insert=insert)
+        assert (run.ok, run.synthetic) == (True, insert), run
+
+
 def test_an_entry_of_another_worker_is_left_alone(app: Rows, line: Line, attempt: Try) -> None:
     tutors = add_tutors(app, 3)
     enqueue(app, tutors)

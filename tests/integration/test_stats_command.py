@@ -77,6 +77,12 @@ def test_what_one_call_read_is_told_by_table(db: Database, tutor: UUID) -> None:
     }
 
 
+def test_what_was_read_before_is_not_counted_again(db: Database, tutor: UUID) -> None:
+    first, again = (measure(db, Registry.installed(), "caas_network_stats", tutor).touched for _ in range(2))
+    assert first == again
+    assert sum(touched.index_scans for touched in first) == 2
+
+
 def test_a_missing_index_shows_as_a_seq_scan(app: Rows, db: Database, tutor: UUID) -> None:
     app.execute("drop index bookings_of_a_listing")
     measured = measure(db, Registry.installed(), "caas_performance_stats", tutor)
