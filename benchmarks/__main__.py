@@ -3,10 +3,15 @@
 import argparse
 from functools import partial
 
-from benchmarks import contention, horizon, line
+from benchmarks import contention, horizon, line, reads
 from benchmarks.ground import Ground
 
-BENCHMARKS = {"line": line.measure, "horizon": horizon.measure, "contention": contention.measure}
+BENCHMARKS = {
+    "line": line.measure,
+    "horizon": horizon.measure,
+    "contention": contention.measure,
+    "reads": reads.measure,
+}
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import getpass
 import time
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -232,7 +233,24 @@ def list_holds(
     if json:
         print_json(rows)
     elif rows:
-        columns = ("profile_id", "score", "stands", "reason", "actor", "held_at", "expires_at", "released_at")
-        print_table((*columns, "released_by"), [[row[column] for column in (*columns, "released_by")] for row in rows])
+        print_table(
+            ("profile_id", "score", "since", "until", "actor", "reason"),
+            [
+                (row["profile_id"], row["score"], _minute(row["held_at"]), _end(row), row["actor"], row["reason"])
+                for row in rows
+            ],
+        )
     else:
         say("no hold stands" if profile_id is None else "nothing was ever pinned on this profile")
+
+
+def _end(row: dict[str, Any]) -> str:
+    if row["stands"]:
+        return _minute(row["expires_at"]) if row["expires_at"] else "released"
+    if row["expires_at"] and (row["released_at"] is None or row["expires_at"] <= row["released_at"]):
+        return f"{_minute(row['expires_at'])}, over"
+    return f"{_minute(row['released_at'])}, by {row['released_by']}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from caas_worker import migrate, queue, rules, worker
-from caas_worker.db import Database
+from caas_worker.db import Database, connect, translate
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import Say
 from caas_worker.marketplace import people, schema
@@ -29,9 +29,14 @@ def set_up(conninfo: str, settings: Settings, *, size: int, fresh: bool, say: Sa
     """Create or reuse the sample marketplace, install, score everyone who is due.
 
     Raises:
+        DatabaseUnavailable: no connection.
         MigrationRefused: the database holds tables that are not the sample's; the demo leaves them alone.
     """
-    with psycopg.connect(conninfo, autocommit=True) as connection:
+    try:
+        connection = connect(conninfo)
+    except psycopg.Error as error:
+        raise translate(error) from error
+    with connection:
         if fresh:
             _clear(connection, conninfo, say)
         schema.create(connection)

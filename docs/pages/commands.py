@@ -32,6 +32,19 @@ OWN_EXIT_CODES = {
 }
 """What a command's exit code means beyond the table that all share."""
 
+WITHOUT_A_DATABASE = {"settings"}
+ENDLESS = {"run", "serve"}
+"""They wait for what is missing instead of ending."""
+WITHOUT_OUR_TABLES = {
+    *ENDLESS, "settings", "demo", "verify", "uninstall", "smoke", "warmup", "migrate up", "migrate down",
+    "migrate status", "triggers enable", "triggers disable",
+}  # fmt: skip
+"""They do their work, or say what is missing, where nothing is installed."""
+REFUSING = {"demo", "uninstall", "migrate up", "migrate down", "migrate status", "triggers enable", "triggers disable"}
+"""They may be refused by what they find in the database (MigrationRefused)."""
+WITH_THE_PUBLISHED_RULES = {"drain", "audit", "score recalculate"}
+"""They write, or compare with, what the published rules made."""
+
 TYPES = {int: "integer", float: "number", str: "text", UUID: "uuid", Path: "path"}
 
 _DEFAULT_IN_HELP = re.compile(r"\s*\[default: (?P<default>[^]]+)]")
@@ -47,6 +60,25 @@ def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name, child in getattr(command, "commands", {}).items():
         if not child.hidden:
             yield from _walk(child, (*words, name))
+
+
+def leaves() -> Iterator[tuple[str, Any]]:
+    """The commands that do something."""
+    return ((words, command) for words, command in tree() if words and not hasattr(command, "commands"))
+
+
+def exit_codes(words: str) -> set[int]:
+    """Every code other than 0 that a command may end with by itself."""
+    codes = {1, 2}
+    if words not in WITHOUT_A_DATABASE:
+        codes |= {3, 6}
+    if words not in WITHOUT_OUR_TABLES:
+        codes.add(4)
+    if words in REFUSING:
+        codes.add(5)
+    if words in WITH_THE_PUBLISHED_RULES:
+        codes.add(7)
+    return codes
 
 
 def page() -> str:
@@ -132,9 +164,15 @@ def _exit_codes() -> str:
         }.get(number, ".")
         lines.append(f"`{number}`: {', '.join(names)}{note}")
     lines.append("`130`, `143`: ended at once by a second Ctrl-C or SIGTERM; the first one ends in order.")
+    table = ["| command | " + " | ".join(str(number) for number in range(1, 8)) + " |", "|---" * 8 + "|"]
+    for words, _ in leaves():
+        marks = " | ".join("x" if number in exit_codes(words) else "" for number in range(1, 8))
+        table.append(f"| {code(f'caas-worker {words}')} | {marks} |".replace("|  |", "| |").replace("|  |", "| |"))
     return (
         "## Exit codes\n\n"
         + paragraph("An error is one message on standard error, after `caas-worker:`. See [errors](errors.md).")
         + "\n\n"
         + bullets(lines)
+        + "\n\n"
+        + "\n".join(table)
     )

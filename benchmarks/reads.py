@@ -1,0 +1,142 @@
+"""A cached score read over HTTP against the bare SQL lookup that it stands for, in turn, one reader and several.
+
+The service is `caas-worker serve` in a process of its own; readers keep their connections, as a web tier does. The
+readers' own processor time is in the figures on both sides.
+"""
+
+import http.client
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from uuid import UUID
+
+import psycopg
+
+from benchmarks.ground import Ground, say
+from caas_worker import queue, worker
+from caas_worker.db import Database
+from caas_worker.settings import Settings
+
+ROUNDS = 7
+READS = 2_000
+READERS = 8
+LOOKUP = "select * from caas_scores where profile_id = %s"
+
+Read = Callable[[UUID], None]
+Opener = Callable[[], AbstractContextManager[Read]]
+
+
+def measure(ground: Ground) -> None:
+    """Run it and keep the result."""
+    conninfo = ground.marketplace("reads", tutors=ground.tutors // 4)
+    with Database(conninfo) as db:
+        queue.mark_everyone(db, "benchmark")
+        worker.drain(worker.line(db, Settings(follow_profiles=False)), batch_size=2_000)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        profiles = [row[0] for row in connection.execute("select profile_id from caas_scores").fetchall()]
+    reads = READS // 10 if ground.small else READS
+    times: dict[str, list[list[float]]] = {"sql": [], "http": []}
+    crowd: dict[str, list[float]] = {"sql": [], "http": []}
+    with _service(conninfo) as port:
+        openers: dict[str, Opener] = {"sql": lambda: _sql(conninfo), "http": lambda: _http(port)}
+        for number in range(ROUNDS + 1):
+            for way, opener in openers.items():
+                spent = _one_reader(opener, profiles, reads)
+                rate = _several_readers(opener, profiles, reads // READERS)
+                if number:  # the first round warms up
+                    times[way].append(spent)
+                    crowd[way].append(rate)
+    result = {
+        way: {
+            "median_ms": _ms(statistics.median(statistics.median(spent) for spent in times[way])),
+            "p99_ms": _ms(statistics.median(_p99(spent) for spent in times[way])),
+            f"reads_per_second_of_{READERS}_readers": round(statistics.median(crowd[way])),
+        }
+        for way in times
+    }
+    ratio = {
+        "median": round(result["http"]["median_ms"] / result["sql"]["median_ms"], 2),
+        "p99": round(result["http"]["p99_ms"] / result["sql"]["p99_ms"], 2),
+    }
+    ground.keep("reads", {"scores": len(profiles), "rounds": ROUNDS, "reads": reads, **result, "http_to_sql": ratio})
+
+
+def _one_reader(opener: Opener, profiles: list[UUID], reads: int) -> list[float]:
+    """Seconds of each read."""
+    spent = []
+    with opener() as read:
+        for profile_id in random.sample(profiles, reads):
+            begun = time.perf_counter()
+            read(profile_id)
+            spent.append(time.perf_counter() - begun)
+    return spent
+
+
+def _several_readers(opener: Opener, profiles: list[UUID], reads: int) -> float:
+    """Reads a second of all readers together."""
+    threads = [threading.Thread(target=_one_reader, args=(opener, profiles, reads)) for _ in range(READERS)]
+    begun = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return READERS * reads / (time.perf_counter() - begun)
+
+
+@contextmanager
+def _sql(conninfo: str) -> Iterator[Read]:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+
+        def read(profile_id: UUID) -> None:
+            assert connection.execute(LOOKUP, (profile_id,)).fetchone()
+
+        yield read
+
+
+@contextmanager
+def _http(port: int) -> Iterator[Read]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+
+    def read(profile_id: UUID) -> None:
+        connection.request("GET", f"/api/caas/{profile_id}")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+
+    yield read
+    connection.close()
+
+
+@contextmanager
+def _service(conninfo: str) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    environment = {**os.environ, "CAAS_DATABASE_URL": conninfo, "CAAS_LOG_LEVEL": "warning"}
+    command = [sys.executable, "-m", "caas_worker", "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                assert time.monotonic() < deadline, "the service did not start"
+                time.sleep(0.05)
+            say(f"the service listens at port {port}")
+            yield port
+        finally:
+            process.terminate()
+
+
+def _p99(spent: list[float]) -> float:
+    return sorted(spent)[int(len(spent) * 0.99)]
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
