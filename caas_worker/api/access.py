@@ -11,15 +11,17 @@ from caas_worker.api.service import Service
 _bearer = HTTPBearer(auto_error=False, scheme_name="worker key", description="One of CAAS_WORKER_API_KEY.")
 
 
-def served(request: Request) -> Service:
-    """The service that the app holds."""
+async def served(request: Request) -> Service:
+    """The service that the app holds. Not a plain function: those are called in a thread, at a cost to every read."""
     service: Service = request.app.state.service
     return service
 
 
-def worker_key(request: Request, offered: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> str:
+async def worker_key(
+    request: Request, offered: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> str:
     """Let callers with a worker key pass; returns whom their calculations are counted against."""
-    served(request).worker_keys.check(offered.credentials if offered else None)
+    (await served(request)).worker_keys.check(offered.credentials if offered else None)
     assert offered is not None
     return f"key {hashlib.sha256(offered.credentials.encode()).hexdigest()}"
 

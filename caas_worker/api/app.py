@@ -47,6 +47,11 @@ def build(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         title="caas-worker",
         version=__version__,
         summary="Credibility scores for the people of a marketplace.",
+        openapi_tags=[
+            {"name": "scores", "description": "Read a score, ask for a fresh one."},
+            {"name": "work", "description": "For schedulers and operators."},
+            {"name": "state", "description": "For load balancers and Prometheus."},
+        ],
         lifespan=lifespan,
     )
     problems.install(app)

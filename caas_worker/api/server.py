@@ -1,8 +1,11 @@
 """Runs the app in uvicorn until SIGTERM or Ctrl-C; what is at hand is finished first."""
 
+import contextlib
 import logging
 import signal
 import socket
+import threading
+from collections.abc import Iterator
 from types import FrameType
 
 import prometheus_client
@@ -32,10 +35,32 @@ def serve(service: Service, host: str, port: int) -> None:
         SettingsError: the address can't be listened at.
     """
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-    config = uvicorn.Config(
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(
+            number, lambda *_: None
+        )  # uvicorn raises its signal once more at the end: to have ended is enough
+    with listening(host, port) as listener:
+        log.info("listening", extra={"host": host, "port": port})
+        _Server(_config(service), service).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def serving(service: Service, listener: socket.socket) -> Iterator[str]:
+    """Serve in a thread; gives the address."""
+    server = uvicorn.Server(_config(service))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        service.stop.set()
+        server.should_exit = True
+        thread.join()
+
+
+def _config(service: Service) -> uvicorn.Config:
+    return uvicorn.Config(
         create(service),
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -43,13 +68,6 @@ def serve(service: Service, host: str, port: int) -> None:
         forwarded_allow_ips=service.settings.forwarded_allow_ips,
         timeout_graceful_shutdown=round(service.settings.cold_read_seconds + LAST_BATCH_SECONDS),
     )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, lambda *_: None
-        )  # uvicorn raises its signal once more at the end: to have ended is enough
-    with listening(host, port) as listener:
-        log.info("listening", extra={"host": host, "port": port})
-        _Server(config, service).run(sockets=[listener])
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -1,16 +1,22 @@
 """caas-worker demo: see a score move within a second of a write."""
 
+import contextlib
 import dataclasses
 import math
+import secrets
 import threading
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress, TaskID
 
+from caas_worker.api.server import listening, serving
+from caas_worker.api.service import Service
 from caas_worker.cli.output import Json, print_json
 from caas_worker.cli.target import conninfo, say
 from caas_worker.cli.work import stop_on_signals
@@ -38,6 +44,7 @@ def demo(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Throw the sample marketplace away and make a new one.")
     ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of the HTTP service; 0: any that is free.")] = 0,
     json: Json = False,
 ) -> None:
     """A sample marketplace with live traffic, workers, and a view in which scores move. Needs no set-up."""
@@ -51,7 +58,7 @@ def demo(
             f"{stage_.people.reviews:,} reviews; {stage_.scored:,} scores computed in {stage_.scored_seconds:.1f} s "
             f"({stage_.scored / max(stage_.scored_seconds, 0.001):,.0f}/s)"
         )
-        with Show(target, settings, workers, per_second) as show:
+        with Show(target, settings, workers, per_second) as show, _http(target, settings, port):
             figures = _watch(show, console, stop, time.monotonic() + seconds if seconds else math.inf)
         with Database(target) as db:
             differing = stage.differences(db, settings)
@@ -67,6 +74,20 @@ def demo(
             soft_wrap=True,
         )
     raise typer.Exit(1 if differing else 0)
+
+
+@contextlib.contextmanager
+def _http(target: str, settings: Settings, port: int) -> Iterator[None]:
+    """The HTTP service beside the show, with a key of this run's own."""
+    key = secrets.token_hex(16)
+    opened = settings.model_copy(update={"worker_api_key": settings.worker_api_key or SecretStr(key)})
+    with (
+        Database(target) as db,
+        listening("127.0.0.1", port) as listener,
+        serving(Service(opened, db), listener) as address,
+    ):
+        say(f"scores over HTTP: {address}/docs" + ("" if settings.worker_api_key else f" (worker key {key})"))
+        yield
 
 
 def _set_up(target: str, settings: Settings, people: int, fresh: bool, console: Console) -> stage.Stage:

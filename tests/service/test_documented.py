@@ -1,7 +1,6 @@
 """Requests generated from the OpenAPI document: no answer but a documented one, and never an error of ours."""
 
 import os
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,14 +10,12 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck
 from hypothesis import strategies as values
 from schemathesis.generation import GenerationMode
 
 from caas_worker import holds
-from caas_worker.api.app import create
-from caas_worker.api.server import listening
+from caas_worker.api.server import listening, serving
 from caas_worker.db import Database
 from tests.people import Rows, add_client, add_profile, add_tutor
 from tests.service.conftest import KEY, MakeService
@@ -49,13 +46,8 @@ def profiles(app: Rows, db: Database, drain: Callable[..., Any]) -> list[str]:
 def address(make_service: MakeService) -> Iterator[str]:
     """Where a service listens."""
     service = make_service(calculations_per_minute=1_000_000, drain_seconds=2)
-    with listening("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(create(service), log_config=None, access_log=False))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with listening("127.0.0.1", 0) as listener, serving(service, listener) as served:
+        yield served
 
 
 @pytest.mark.timeout(3600)

@@ -1,6 +1,7 @@
 """Health, metrics, and what wraps every request."""
 
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from caas_worker import __version__
 from caas_worker.api.app import create
+from caas_worker.api.server import listening
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseUnavailable
 from tests.people import Rows, add_tutor
@@ -147,3 +149,8 @@ def test_the_documentation_page_needs_no_other_host(client: TestClient) -> None:
     assert "https://" not in page.text
     assert "http://" not in page.text
     assert client.get("/openapi.json").json()["openapi"].startswith("3.")
+
+
+def test_small_answers_are_sent_at_once_on_a_kept_connection() -> None:
+    with listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # what asyncio asks for before it sets TCP_NODELAY
