@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from caas_worker.db import Database
+from caas_worker.errors import CaasError
 from caas_worker.sql import statements
 
 KEPT_SECONDS = 1.0
@@ -88,16 +89,22 @@ class KeptFigures:
         self._db = db
         self._lock = threading.Lock()
         self._kept: dict[str, Any] = {}
+        self._failure: CaasError | None = None
         self._until = 0.0
 
     def __call__(self) -> Mapping[str, Any]:
         """The figures of `status`, at most a second old.
 
         Raises:
-            CaasError: the database does not answer.
+            CaasError: the database did not answer, at most a second ago.
         """
         with self._lock:
             if time.monotonic() >= self._until:
-                self._kept = status(self._db, patience=PATIENCE_SECONDS)
+                try:
+                    self._kept, self._failure = status(self._db, patience=PATIENCE_SECONDS), None
+                except CaasError as error:
+                    self._failure = error
                 self._until = time.monotonic() + KEPT_SECONDS
+            if self._failure:
+                raise self._failure
             return self._kept

@@ -7,16 +7,13 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from caas_worker.api.access import caller_of, served, worker_key
 from caas_worker.api.bodies import ProfileId, QueuedBody, ScoreBody
-from caas_worker.api.problems import reply, responses
+from caas_worker.api.problems import OF_THE_DATABASE, reply, responses
 from caas_worker.api.service import Service, wait
 from caas_worker.errors import (
-    DatabaseError,
-    DatabaseUnavailable,
     InvalidRequest,
     KeyNotSet,
     KeyRefused,
     NotComputed,
-    NotInstalled,
     ProfileNotFound,
     RulesOutdated,
     TooManyRequests,
@@ -37,9 +34,7 @@ router = APIRouter(prefix="/api/caas", tags=["scores"])
         TooManyRequests,
         NotComputed,
         RulesOutdated,
-        NotInstalled,
-        DatabaseUnavailable,
-        DatabaseError,
+        *OF_THE_DATABASE,
     ),
 )
 async def read_score(profile_id: ProfileId, request: Request, service: Annotated[Service, Depends(served)]) -> Response:
@@ -73,9 +68,7 @@ async def read_score(profile_id: ProfileId, request: Request, service: Annotated
             KeyNotSet,
             NotComputed,
             RulesOutdated,
-            NotInstalled,
-            DatabaseUnavailable,
-            DatabaseError,
+            *OF_THE_DATABASE,
         ),
     },
 )

@@ -14,15 +14,21 @@ from caas_worker import sentry
 from caas_worker.api.bodies import ProblemBody
 from caas_worker.errors import (
     CaasError,
+    DatabaseError,
+    DatabaseUnavailable,
     InvalidRequest,
     KeyNotSet,
     KeyRefused,
     NotComputed,
+    NotInstalled,
     TooLarge,
     TooManyRequests,
     http_status,
     impersonal,
 )
+
+OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseError)
+"""Errors that every route may answer with that asks the database."""
 
 RETRY_SECONDS = {NotComputed: 5, TooManyRequests: 10}
 

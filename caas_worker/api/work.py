@@ -8,15 +8,12 @@ from fastapi.concurrency import run_in_threadpool
 
 from caas_worker.api.access import served, worker_key
 from caas_worker.api.bodies import DrainBody, DrainRequest, QueueBody
-from caas_worker.api.problems import reply, responses
+from caas_worker.api.problems import OF_THE_DATABASE, reply, responses
 from caas_worker.api.service import Service
 from caas_worker.errors import (
-    DatabaseError,
-    DatabaseUnavailable,
     InvalidRequest,
     KeyNotSet,
     KeyRefused,
-    NotInstalled,
     RulesOutdated,
     TooLarge,
     TooManyRequests,
@@ -35,9 +32,7 @@ router = APIRouter(prefix="/api/caas/worker", tags=["work"])
         TooManyRequests,
         KeyNotSet,
         RulesOutdated,
-        NotInstalled,
-        DatabaseUnavailable,
-        DatabaseError,
+        *OF_THE_DATABASE,
     ),
 )
 async def process_queue(
@@ -64,7 +59,11 @@ async def process_queue(
 @router.get(
     "/status",
     response_model=QueueBody,
-    responses=responses(KeyRefused, KeyNotSet, NotInstalled, DatabaseUnavailable, DatabaseError),
+    responses=responses(
+        KeyRefused,
+        KeyNotSet,
+        *OF_THE_DATABASE,
+    ),
     dependencies=[Depends(worker_key)],
 )
 async def status(service: Annotated[Service, Depends(served)]) -> Response:
