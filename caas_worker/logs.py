@@ -4,13 +4,13 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import Any, TextIO
-
-import structlog
-from structlog.typing import EventDict, WrappedLogger
+from typing import TYPE_CHECKING, Any, TextIO
 
 from caas_worker.errors import impersonal
 from caas_worker.telemetry import Batch
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
 
 log = logging.getLogger("caas_worker.line")
 
@@ -22,6 +22,8 @@ def begin(form: str, level: str, stream: TextIO | None = None) -> None:
         form: text or json.
         level: lines of this importance and above.
     """
+    import structlog
+
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -47,7 +49,7 @@ def begin(form: str, level: str, stream: TextIO | None = None) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def without_values(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def without_values(_: "WrappedLogger", __: str, event: "EventDict") -> "EventDict":
     """Say of an exception where it happened and what kind it is, not its message: that may repeat a row's values."""
     found = event.pop("exc_info", None)
     error = found[1] if isinstance(found, tuple) else found

@@ -1,18 +1,16 @@
 """Sentry, where a DSN is set: errors only, and nothing of a person in them. Silent otherwise."""
 
+import sys
 from collections.abc import Mapping
-from typing import Any
-
-import sentry_sdk
-from sentry_sdk.integrations.atexit import AtexitIntegration
-from sentry_sdk.integrations.excepthook import ExcepthookIntegration
-from sentry_sdk.integrations.threading import ThreadingIntegration
-from sentry_sdk.types import Event, Hint
+from typing import TYPE_CHECKING, Any
 
 from caas_worker import __version__
 from caas_worker.errors import impersonal
 from caas_worker.settings import Settings
 from caas_worker.telemetry import Batch, Failed
+
+if TYPE_CHECKING:
+    from sentry_sdk.types import Event, Hint
 
 PERSONAL = ("request", "user", "extra", "breadcrumbs", "logentry", "message")
 
@@ -21,6 +19,11 @@ def begin(settings: Settings, **options: Any) -> None:
     """Report errors to the configured DSN; does nothing without one."""
     if settings.sentry_dsn is None:
         return
+    import sentry_sdk  # only here: most have no DSN, and every command would wait for it
+    from sentry_sdk.integrations.atexit import AtexitIntegration
+    from sentry_sdk.integrations.excepthook import ExcepthookIntegration
+    from sentry_sdk.integrations.threading import ThreadingIntegration
+
     sentry_sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
         release=f"caas-worker@{__version__}",
@@ -34,7 +37,7 @@ def begin(settings: Settings, **options: Any) -> None:
     )
 
 
-def scrub(event: Event, hint: Hint) -> Event:
+def scrub(event: "Event", hint: "Hint") -> "Event":
     """An event without what may be personal: requests, users, and the messages of exceptions, which may repeat rows."""
     for part in PERSONAL:
         event.pop(part, None)  # type: ignore[misc]
@@ -47,8 +50,9 @@ def scrub(event: Event, hint: Hint) -> Event:
 
 
 def report(error: BaseException) -> None:
-    """Report an error that nobody foresaw."""
-    sentry_sdk.capture_exception(error)
+    """Report an error that nobody foresaw; does nothing before `begin`."""
+    if sentry_sdk := sys.modules.get("sentry_sdk"):
+        sentry_sdk.capture_exception(error)
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -72,6 +76,9 @@ class Reporter:
         """Nothing to report: a worker that fell is seen elsewhere."""
 
     def batch(self, batch: Batch, seconds: Mapping[str, float]) -> None:
+        sentry_sdk = sys.modules.get("sentry_sdk")
+        if not batch.failed or sentry_sdk is None:
+            return
         kinds: dict[tuple[str, str, str], list[Failed]] = {}
         for failed in batch.failed:
             kinds.setdefault((failed.strategy, failed.failure.error, type(failed.failure.cause).__name__), []).append(

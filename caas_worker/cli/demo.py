@@ -15,8 +15,6 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress, TaskID
 
-from caas_worker.api.server import listening, serving
-from caas_worker.api.service import Service
 from caas_worker.cli.output import Json, print_json
 from caas_worker.cli.target import conninfo, say
 from caas_worker.cli.work import stop_on_signals
@@ -79,6 +77,9 @@ def demo(
 @contextlib.contextmanager
 def _http(target: str, settings: Settings, port: int) -> Iterator[None]:
     """The HTTP service beside the show, with a key of this run's own."""
+    from caas_worker.api.server import listening, serving
+    from caas_worker.api.service import Service
+
     key = secrets.token_hex(16)
     opened = settings.model_copy(update={"worker_api_key": settings.worker_api_key or SecretStr(key)})
     with (

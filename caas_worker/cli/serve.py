@@ -6,8 +6,6 @@ from typing import Annotated
 import typer
 
 from caas_worker import rules
-from caas_worker.api.server import serve as serve_until_told
-from caas_worker.api.service import Service
 from caas_worker.cli.target import database
 from caas_worker.errors import CaasError, impersonal
 
@@ -27,6 +25,10 @@ def serve(
 
     SIGTERM and Ctrl-C finish the requests at hand. Routes whose key is not set stay closed.
     """
+    # only here: the framework takes half a second that no other command needs
+    from caas_worker.api.server import serve as serve_until_told
+    from caas_worker.api.service import Service
+
     with database() as (settings, db):
         service = Service(settings, db)
         try:

@@ -12,15 +12,13 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from prometheus_client import CollectorRegistry
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from caas_worker import exposition, queue, rules, worker
+from caas_worker import queue, rules, worker
 from caas_worker.cli.output import Json, print_json
 from caas_worker.cli.target import database, say
 from caas_worker.figures import status
 from caas_worker.fleet import Fleet
-from caas_worker.metrics import LineMetrics
 from caas_worker.settings import Settings
 from caas_worker.sql import statements
 from caas_worker.strategies import Registry
@@ -56,6 +54,11 @@ def run(
     of: Annotated[int | None, typer.Option(hidden=True, help="Process whose end ends this worker.")] = None,
 ) -> None:
     """Work until told to stop: SIGTERM and Ctrl-C finish the batch at hand and leave."""
+    from prometheus_client import CollectorRegistry  # only here: no other command needs the time that these take
+
+    from caas_worker import exposition
+    from caas_worker.metrics import LineMetrics
+
     settings = Settings.load()
     stop = stop_on_signals()
     port = metrics_port or settings.metrics_port
