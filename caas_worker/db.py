@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import psycopg
-from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import ClientCursor, Connection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -20,6 +20,9 @@ _OUTDATED = "CA001"
 """Raised by our own caas_cache."""
 DATA_EXCEPTION = "22000"
 SHORTEST_TIMEOUT_SECONDS = 1.0
+SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+"""Seconds to connect in, and milliseconds after which a network that acknowledges nothing counts as broken."""
+LOOK_SECONDS = 2.0
 LOCK_SHARE = 0.5
 """How much of the statement timeout a lock may be waited for."""
 
@@ -57,7 +60,7 @@ class Database:
         self.conninfo = conninfo
         self._statement_timeout = statement_timeout
         self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
-            conninfo,
+            _patient(conninfo),
             min_size=1,
             max_size=pool_size,
             timeout=10,
@@ -103,9 +106,9 @@ class Database:
             raise translate(error) from error
 
     def look(self, query: bytes, parameters: Mapping[str, Any], *, patience: float | None = None) -> list[DictRow]:
-        """The rows of one statement that reads by key, in one round trip: no transaction and no time-out of its own.
+        """The rows of one statement that reads by key, in a transaction like any other but in one round trip.
 
-        The statement names schemas itself.
+        It may take LOOK_SECONDS: whoever reads by key is no longer there after that.
 
         Args:
             patience: how many seconds to wait for a free connection; None: as long as ever.
@@ -115,7 +118,13 @@ class Database:
         """
         try:
             with self._pool.connection(timeout=patience) as connection:
-                return connection.cursor(row_factory=dict_row).execute(query, parameters).fetchall()
+                # bound here and not by the server, which takes one statement at a time when it binds
+                cursor = ClientCursor(connection, row_factory=dict_row)
+                begin = self._begin(lazily=True, share_of_timeout=LOOK_SECONDS / self._statement_timeout)
+                cursor.execute(b";".join((begin.encode(), query.strip().rstrip(b";"), b"commit")), parameters)
+                while cursor.description is None and cursor.nextset():
+                    pass
+                return cursor.fetchall()
         except psycopg.Error as error:
             raise translate(error) from error
 
@@ -126,7 +135,7 @@ class Database:
         the profiles whose statistics wait for it.
         """
         seconds = max(
-            self._statement_timeout * share_of_timeout, min(self._statement_timeout, SHORTEST_TIMEOUT_SECONDS)
+            self._statement_timeout * min(share_of_timeout, 1), min(self._statement_timeout, SHORTEST_TIMEOUT_SECONDS)
         )
         return (
             "begin isolation level read committed; set local search_path = public, pg_temp; "
@@ -139,6 +148,15 @@ class Database:
     def forget_connections(self) -> None:
         """Drop connections that a restarted server left dead."""
         self._pool.check()
+
+
+def _patient(conninfo: str) -> str:
+    """The connection string with an end to waiting for a silent server, where it says nothing of that itself."""
+    try:
+        given = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return conninfo  # `connect` says so
+    return make_conninfo(conninfo, **{name: value for name, value in SILENCE.items() if name not in given})
 
 
 def connect(conninfo: str, **options: Any) -> Connection[TupleRow]:

@@ -91,6 +91,16 @@ class Desk:
         self._asked.set()
         return asking
 
+    def look_after(self, profile_id: UUID, mark: queue.Mark) -> Asking:
+        """Have a profile computed that is marked already."""
+        asking = Asking(profile_id, fresh=True)
+        asking.marked.set_result(mark.generation)
+        case = _Case(asking, mark.generation, mark.at, time.monotonic() + self._patience_seconds)
+        with self._lock:
+            self._cases.setdefault(profile_id, []).append(case)
+        self._asked.set()
+        return asking
+
     def is_asked(self, profile_id: UUID) -> bool:
         """Whether a computation of the profile is under way here."""
         with self._lock:
@@ -110,7 +120,8 @@ class Desk:
         new = self._take()
         try:
             moved = self._mark(new) if new else False
-            open_ids = list(self._cases)
+            with self._lock:
+                open_ids = list(self._cases)
             if not open_ids:
                 return moved
             standings = queue.standings(self._db, open_ids)
@@ -118,18 +129,13 @@ class Desk:
             ready = sum(standing.ready for standing in standings.values())
             if not ready:
                 self._line.wake()
+            self._mark_joined(standings)
             if ready and self._line.run_batch(ready) is not None:
                 moved = True
                 standings = queue.standings(self._db, open_ids)
             return self._settle(standings) or moved
-        except CaasError as error:
-            with self._lock:
-                self._marking = {}
-            self._tell(new, error)
-            if not isinstance(error, DatabaseUnavailable):
-                self._tell([case.asking for cases in self._cases.values() for case in cases], error)
-                with self._lock:
-                    self._cases.clear()
+        except Exception as error:
+            self._give_up(error)
             raise
 
     @property
@@ -147,8 +153,8 @@ class Desk:
         self._closing.set()
         self._asked.set()
         self._thread.join()
-        waiting = [*self._take(), *(case.asking for cases in self._cases.values() for case in cases)]
-        self._tell(waiting, NotComputed("The service is closing. The profile stays in the queue."))
+        self._take()
+        self._give_up(NotComputed("The service is closing. The profile stays in the queue."))
 
     def _run(self) -> None:
         pause = SHORTEST_LOOK_SECONDS
@@ -209,25 +215,51 @@ class Desk:
         return True
 
     def _begin_counting(self, standings: Mapping[UUID, queue.Standing]) -> None:
-        for profile_id, cases in self._cases.items():
-            for case in cases:
-                if case.attempts is None:
-                    case.attempts = standings[profile_id].attempts
+        with self._lock:
+            for profile_id, now in standings.items():
+                for case in self._cases.get(profile_id, ()):
+                    if case.attempts is None:
+                        case.attempts = now.attempts
+
+    def _mark_joined(self, standings: Mapping[UUID, queue.Standing]) -> None:
+        """Ask for what was joined and now is nobody's: it may stand far behind, and callers wait for it."""
+        with self._lock:
+            left = [
+                case
+                for profile_id, now in standings.items()
+                for case in self._cases.get(profile_id, ())
+                if now.ready and case.generation == queue.JOINED.generation
+            ]
+        marked = queue.recalculate(self._db, [case.asking.profile_id for case in left], reason="request")
+        for case in left:
+            case.generation = marked[case.asking.profile_id].generation
+
+    def _give_up(self, error: Exception) -> None:
+        """Tell who waits; but while the database is away, what is marked already is waited for on."""
+        with self._lock:
+            told = list(self._marking.values())
+            self._marking = {}
+            if not isinstance(error, DatabaseUnavailable):
+                told += [case.asking for cases in self._cases.values() for case in cases]
+                self._cases.clear()
+        self._tell(told, error if isinstance(error, CaasError) else NotComputed())
 
     def _settle(self, standings: Mapping[UUID, queue.Standing]) -> bool:
         """Answer those whose score is published, or will not be for now."""
         settled: list[tuple[_Case, Answer]] = []
         with self._lock:
-            for profile_id, cases in list(self._cases.items()):
+            for profile_id, now in standings.items():
+                cases = self._cases.get(profile_id, [])
                 for case in list(cases):
-                    answer = _answer(case, standings[profile_id])
+                    answer = _answer(case, now)
                     if answer is not None:
                         cases.remove(case)
                         settled.append((case, answer))
                 if not cases:
-                    del self._cases[profile_id]
+                    self._cases.pop(profile_id, None)
         for case, answer in settled:
-            case.asking.answered.set_result(answer)
+            if not case.asking.answered.done():  # several cases may be of one asking
+                case.asking.answered.set_result(answer)
         return bool(settled)
 
     @staticmethod
@@ -242,12 +274,10 @@ def _answer(case: _Case, now: queue.Standing) -> Answer | None:
     """What a caller can be told by now."""
     if not now.queued and now.error is not None:
         return Answer(case.generation, f"set aside after {now.error}")
-    if (
-        not now.queued
-        or now.generation == case.generation
-        or (now.calculated_at is not None and now.calculated_at > case.marked_at)
-    ):
+    if now.generation == case.generation or (now.calculated_at is not None and now.calculated_at > case.marked_at):
         return Answer(case.generation)
+    if not now.queued:
+        return Answer(case.generation, None if now.generation is None else "taken out of the queue")
     if case.attempts is not None and now.attempts > case.attempts:
         return Answer(case.generation, f"failed with {now.error}" + (_again(now.due_at)))
     if now.due_at is not None and now.due_at > datetime.now(UTC):

@@ -26,6 +26,11 @@ from typing import ClassVar
 ONE_PROFILES_STATES = ("21", "22", "23", "2F", "38", "39", "54", "57014", "P0", "XX")
 
 
+# Connections, transactions, missing or forbidden objects, resources, objects in use, operators, the system: their
+# messages name objects.
+STATES_WITHOUT_VALUES = ("08", "25", "40", "42", "53", "55", "57", "58")
+
+
 class CaasError(Exception):
     """The command could not be carried out."""
 
@@ -187,8 +192,6 @@ def impersonal(error: BaseException) -> str:
 
     PostgreSQL's messages of some classes, and those of errors that nobody foresaw, repeat values.
     """
-    if isinstance(error, DatabaseError) and error.may_be_one_profile:
+    if isinstance(error, DatabaseError) and not (error.sqlstate or "").startswith(STATES_WITHOUT_VALUES):
         return f"{DatabaseError.__name__} [{error.sqlstate}]"
-    if isinstance(error, DatabaseError) and error.sqlstate is None:
-        return DatabaseError.__name__
     return str(error) if isinstance(error, CaasError) else type(error).__name__

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from caas_worker.db import Database
-from caas_worker.errors import CaasError
+from caas_worker.errors import CaasError, DatabaseUnavailable
 from caas_worker.sql import statements
 
 KEPT_SECONDS = 1.0
 PATIENCE_SECONDS = 2.0
-"""How long a probe waits for a connection: it wants to know soon that there is none."""
+"""How long a probe waits for a connection, or for the look of another: it wants to know soon."""
+PROBE_SHARE = 0.15
+"""How much of the statement timeout a probe's look may take."""
 
 PRIORITIES = {0: "manual", 10: "live", 50: "time", 90: "backfill"}
 COUNTED = 100_000
+COUNTED_SCORES = 10_000
 """Up to here figures are exact; beyond, the planner's estimate takes their place, so that asking never costs more."""
 
 
@@ -30,10 +33,12 @@ def status(db: Database, *, patience: float | None = None) -> dict[str, Any]:
         depth: entries by word of priority; oldest_seconds: age of the oldest change of priority manual or live that
         is not in the cache; stalest_seconds: of any, dead entries and due times included; both 0 with none.
     """
-    with db.transaction(patience=patience) as connection:
-        rows = connection.execute(statements("figures")["figures"], {"most": COUNTED}).fetchall()
+    with db.transaction(patience=patience, share_of_timeout=PROBE_SHARE if patience else 1) as connection:
+        rows = connection.execute(
+            statements("figures")["figures"], {"most": COUNTED, "most_scores": COUNTED_SCORES}
+        ).fetchall()
         estimates: dict[str, int] = {}
-        if any(number >= COUNTED for _, _, number, _ in rows):
+        if any(number >= min(COUNTED, COUNTED_SCORES) for _, _, number, _ in rows):
             estimates = dict(connection.execute(statements("figures")["estimates"]).fetchall())
     return _figures(rows, estimates)
 
@@ -50,8 +55,12 @@ def _figures(rows: Sequence[tuple[Any, ...]], estimates: Mapping[str, int]) -> d
         stalest = max(stalest, age or 0)
         if priority is not None and priority < 50:
             oldest = max(oldest, age or 0)
-    for state, table in (("marks", "caas_changes"), ("dead", "caas_dead_entries"), ("scores", "caas_scores")):
-        if counts[state] >= COUNTED:
+    for state, table, most in (
+        ("marks", "caas_changes", COUNTED),
+        ("dead", "caas_dead_entries", COUNTED),
+        ("scores", "caas_scores", COUNTED_SCORES),
+    ):
+        if counts[state] >= most:
             counts[state] = max(counts[state], estimates.get(table, 0))
     if max(depth.values()) >= COUNTED:
         unseen = max(estimates.get("caas_recalculation_queue", 0) - sum(depth.values()), 0)
@@ -98,7 +107,9 @@ class KeptFigures:
         Raises:
             CaasError: the database did not answer, at most a second ago.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE_SECONDS):
+            raise DatabaseUnavailable("The database has not answered yet.")
+        try:
             if time.monotonic() >= self._until:
                 try:
                     self._kept, self._failure = status(self._db, patience=PATIENCE_SECONDS), None
@@ -108,3 +119,5 @@ class KeptFigures:
             if self._failure:
                 raise self._failure
             return self._kept
+        finally:
+            self._lock.release()

@@ -1,6 +1,7 @@
 """Who may call what: the worker key as a bearer token, and whom a calculation is counted against."""
 
 import hashlib
+import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -28,4 +29,10 @@ async def worker_key(
 
 def caller_of(request: Request) -> str:
     """Whom the calculations of a caller without a key are counted against: the address."""
-    return f"address {request.client.host if request.client else ''}"
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return f"address {host}"
+    # a caller with IPv6 has a whole network of addresses to choose from
+    return f"address {ipaddress.ip_network((address, 64), strict=False) if address.version == 6 else address}"

@@ -53,7 +53,7 @@ class ScoreBody(_Body):
     held: bool = Field(description="Whether total_score is pinned by hand.")
     score_breakdown: dict[str, Any] = Field(description="Points per bucket, not rounded, and flags.")
     score_inputs: dict[str, Any] = Field(description="The statistics and facts that the points came from.")
-    reason: Literal["unverified", "unsupported_role"] | None = Field(description="Why the score is 0; else null.")
+    reason: Literal["unverified", "unsupported_role"] | None = Field(description="Why the rule gives 0; else null.")
     calculation_version: str | None = Field(description="Version of the rule; null: nothing needed to be computed.")
     gate_failed: bool = Field(description="The identity is not verified.")
     calculated_at: datetime | None = Field(description="The time that the score holds for.")
@@ -92,7 +92,9 @@ class DrainBody(_Body):
     batches: int
     marks_folded: int
     duration_ms: int
-    complete: bool = Field(description="False: the time was over within a batch, which goes on and is not counted.")
+    complete: bool = Field(
+        description="False: the time was over within a batch, which goes on uncounted, or before there was a turn."
+    )
 
 
 class DepthBody(_Body):
@@ -126,6 +128,8 @@ class HealthBody(_Body):
 
     status: Literal["ok", "unavailable"]
     version: str
-    database: Literal["ok", "away"]
+    database: Literal["ok", "away", "error"] = Field(
+        description="away: it does not answer. error: it does, and refuses what is asked, such as before a migration."
+    )
     queue_depth: int | None = Field(description="Entries of the queue.")
     oldest_seconds: float | None = Field(description="Age of the oldest change that is not in the cache.")

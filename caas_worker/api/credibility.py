@@ -4,11 +4,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
+from caas_worker import queue
 from caas_worker.api.access import caller_of, served, worker_key
 from caas_worker.api.bodies import ProfileId, QueuedBody, ScoreBody
 from caas_worker.api.problems import OF_THE_DATABASE, reply, responses
-from caas_worker.api.service import Service, wait
+from caas_worker.api.service import Service
 from caas_worker.errors import (
     InvalidRequest,
     KeyNotSet,
@@ -20,7 +22,6 @@ from caas_worker.errors import (
 )
 
 LONGEST_WAIT_SECONDS = 60
-MARKING_SECONDS = 10
 
 router = APIRouter(prefix="/api/caas", tags=["scores"])
 
@@ -95,17 +96,22 @@ async def recalculate(
     key = UUID(profile_id)
     await service.is_verified(key)
     service.admit(caller)
-    asking = service.desk.ask(key)
-    failure = None
-    if seconds:
-        answer = await wait(asking.answered, seconds)
-        if answer is not None and answer.failure is None and (row := await service.read(key)) is not None:
-            return reply(score_of(row))
-        failure = answer.failure if answer else None
-    generation = await wait(asking.marked, MARKING_SECONDS)
-    if generation is None:
-        raise NotComputed
-    return reply(QueuedBody(profile_id=key, generation=generation, status="queued", message=failure), 202)
+    # marked here and not by the desk, which may be at work: whoever asked knows the generation in any case
+    marks = await run_in_threadpool(queue.recalculate, service.db, [key], reason="request")
+    asking = service.desk.look_after(key, marks[key])
+    answer = await service.wait(asking.answered, seconds or 0)
+    if answer is not None and answer.failure is None:
+        row = await service.read(key)
+        if row is None:
+            raise ProfileNotFound(f"There is no profile {key}.")
+        return reply(score_of(row))
+    body = QueuedBody(
+        profile_id=key,
+        generation=marks[key].generation,
+        status="queued",
+        message=answer.failure if answer else None,
+    )
+    return reply(body, 202)
 
 
 def unverified(profile_id: UUID) -> ScoreBody:

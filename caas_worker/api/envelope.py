@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from caas_worker.api.problems import unforeseen
 from caas_worker.errors import TooLarge
 from caas_worker.metrics import RequestMetrics
 
@@ -39,7 +40,7 @@ class Envelope:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
-        status = 500
+        status, has_begun = 500, False
         begun = time.perf_counter()
         size = 0
 
@@ -52,8 +53,9 @@ class Envelope:
             return message
 
         async def stamped(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = request_id
             await send(message)
@@ -61,6 +63,11 @@ class Envelope:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, limited, stamped)
+            except Exception as error:
+                answer = unforeseen(error)
+                if has_begun:
+                    raise
+                await answer(scope, receive, stamped)
             finally:
                 self._account(scope, status, time.perf_counter() - begun)
 

@@ -21,6 +21,7 @@ from caas_worker.errors import (
     KeyRefused,
     NotComputed,
     NotInstalled,
+    RulesOutdated,
     TooLarge,
     TooManyRequests,
     http_status,
@@ -58,6 +59,13 @@ def answer(
     return JSONResponse(body, status_code=status, headers=headers)
 
 
+def unforeseen(error: Exception) -> JSONResponse:
+    """The answer to an error that nobody foresaw, which is logged and reported."""
+    log.error("an error that nobody foresaw", exc_info=error)
+    sentry.report(error)
+    return answer(500, "INTERNAL", "An error that nobody foresaw; the service's log says where.")
+
+
 def install(app: FastAPI) -> None:
     """Have every error of the app answered in the one shape."""
 
@@ -72,7 +80,8 @@ def install(app: FastAPI) -> None:
             headers["Retry-After"] = str(seconds)
         if status >= 500 and not isinstance(error, KeyNotSet | NotComputed):
             log.error("request failed", extra={"code": error.code, "error": impersonal(error)})
-        message = str(error) if status < 500 else impersonal(error)
+        tells = status < 500 or isinstance(error, KeyNotSet | NotComputed | RulesOutdated)
+        message = str(error if tells else type(error)())  # what the database said is for the log
         return answer(status, error.code, message, headers=headers)
 
     @app.exception_handler(RequestValidationError)
@@ -90,10 +99,3 @@ def install(app: FastAPI) -> None:
         known = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: InvalidRequest.code, 413: TooLarge.code}
         code = known.get(error.status_code, "REFUSED")
         return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> JSONResponse:
-        del request
-        log.error("an error that nobody foresaw", exc_info=error)
-        sentry.report(error)
-        return answer(500, "INTERNAL", "An error that nobody foresaw; the service's log says where.")

@@ -35,13 +35,13 @@ def serve(service: Service, host: str, port: int) -> None:
         SettingsError: the address can't be listened at.
     """
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+    server = _Server(_config(service), service)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(
-            number, lambda *_: None
-        )  # uvicorn raises its signal once more at the end: to have ended is enough
+        # until uvicorn sets its own, and at the end, when it raises once more what it got
+        signal.signal(number, server.handle_exit)
     with listening(host, port) as listener:
         log.info("listening", extra={"host": host, "port": port})
-        _Server(_config(service), service).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,14 +12,14 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import CollectorRegistry
 
 from caas_worker import read, rules, worker
 from caas_worker.api.keys import Keys
 from caas_worker.db import Database
 from caas_worker.desk import Desk
-from caas_worker.errors import NotComputed, TooManyRequests
+from caas_worker.errors import DatabaseUnavailable, NotComputed, TooManyRequests
 from caas_worker.figures import KeptFigures
 from caas_worker.metrics import DatabaseGauges, LineMetrics, RequestMetrics
 from caas_worker.pipeline import Line
@@ -31,6 +31,8 @@ from caas_worker.telemetry import Telemetry
 PATIENCE_SECONDS = 2.0
 """How long a request waits for a connection of the pool before it is told that the database is away."""
 DRAINS_AT_ONCE = 2
+AWAY_SECONDS = 1.0
+CLOSING_LOOK_SECONDS = 0.25
 LAST_BATCH_SECONDS = 2.0
 """How much longer than its time a drain may take for the batch at hand before the caller is answered without it."""
 
@@ -57,7 +59,10 @@ class Service:
         self.strategies = strategies or Registry.installed()
         self._line_metrics = LineMetrics(self.counters, self.strategies.names)
         self._limit = RateLimitItemPerMinute(settings.calculations_per_minute)
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        # the application may hold its own table; reads of ours need connections meanwhile
+        self._profiles = asyncio.Semaphore(max(settings.pool_size // 2, 1))
+        self._away_until = 0.0
         self._drains = ThreadPoolExecutor(DRAINS_AT_ONCE, thread_name_prefix="drain")
         self.desk = Desk(db, self._line(worker.watched(self._line_metrics)))
 
@@ -83,7 +88,7 @@ class Service:
 
     async def read(self, profile_id: UUID) -> dict[str, Any] | None:
         """The cached row, or None."""
-        rows = await run_in_threadpool(read.read_many, self.db, [profile_id], patience=PATIENCE_SECONDS)
+        rows = await self._look(read.read_many, [profile_id])
         return rows.get(profile_id)
 
     async def is_verified(self, profile_id: UUID) -> bool:
@@ -92,7 +97,18 @@ class Service:
         Raises:
             ProfileNotFound: there is no such profile.
         """
-        return await run_in_threadpool(read.is_verified, self.db, profile_id, patience=PATIENCE_SECONDS)
+        async with self._profiles:
+            return await self._look(read.is_verified, profile_id)
+
+    async def _look(self, read: Callable[..., Result], wanted: Any) -> Result:
+        """A look into the database; when it was away a moment ago, none is tried: threads are for those who get on."""
+        if time.monotonic() < self._away_until:
+            raise DatabaseUnavailable
+        try:
+            return await run_in_threadpool(read, self.db, wanted, patience=PATIENCE_SECONDS)
+        except DatabaseUnavailable:
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            raise
 
     async def compute_once(self, profile_id: UUID, caller: str) -> None:
         """Have a profile computed that never was; who asks meanwhile joins.
@@ -107,22 +123,26 @@ class Service:
             if not self.desk.is_asked(profile_id):
                 self.admit(caller)
         asking = self.desk.ask(profile_id, fresh=False)
-        answer = await wait(asking.answered, self.settings.cold_read_seconds)
+        answer = await self.wait(asking.answered, self.settings.cold_read_seconds)
         if answer is None:
             raise NotComputed
         if answer.failure:
             raise NotComputed(f"The score could not be computed: {answer.failure}.")
 
     async def drain(self, *, batch_size: int, max_batches: int | None, seconds: float) -> tuple[worker.Summary, bool]:
-        """Sweep once, then drain for at most so long; what was done by then, and whether that is all of it."""
+        """Sweep, then drain, for at most so long; what was done by then, and whether that is all of it."""
         begun = time.monotonic()
         seen = worker.watched(self._line_metrics)
         stop = threading.Event()
 
+        def over() -> bool:
+            return stop.is_set() or self.stop.is_set() or time.monotonic() - begun >= seconds
+
         def work() -> worker.Summary:
             line = self._line(seen)
             rules.publish(self.db, self.strategies)
-            sweep(self.db, self.settings.sweep_size)
+            while sweep(self.db, self.settings.sweep_size) == self.settings.sweep_size and not over():
+                pass
             return worker.drain(
                 line,
                 batch_size=batch_size,
@@ -133,12 +153,32 @@ class Service:
             )
 
         future = self._drains.submit(work)
-        summary = await wait(future, seconds + LAST_BATCH_SECONDS)
+        summary = await self.wait(future, seconds + LAST_BATCH_SECONDS, closing=False)
         if summary is not None:
             return summary, True
         stop.set()
         future.cancel()
         return worker.Summary.of(seen, None, time.monotonic() - begun), False
+
+    async def wait(self, future: "Future[Result]", seconds: float, *, closing: bool = True) -> Result | None:
+        """The result of a future of another thread; the future itself goes on.
+
+        Args:
+            closing: end early when the service closes.
+
+        Returns:
+            None when the time is over, or the service closes.
+
+        Raises:
+            what the future ended with.
+        """
+        waiting = asyncio.wrap_future(future)
+        # nobody may be waiting any more when it fails
+        waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        end = time.monotonic() + seconds
+        while not waiting.done() and (left := end - time.monotonic()) > 0 and not (closing and self.stop.is_set()):
+            await asyncio.wait({waiting}, timeout=min(left, CLOSING_LOOK_SECONDS))
+        return waiting.result() if waiting.done() else None
 
     def _line(self, telemetry: Telemetry) -> Line:
         return worker.line(self.db, self.settings, self.strategies, telemetry)
@@ -153,15 +193,3 @@ class _Either(threading.Event):
 
     def is_set(self) -> bool:
         return any(event.is_set() for event in self._events)
-
-
-async def wait(future: "Future[Result]", seconds: float) -> Result | None:
-    """The result of a future of another thread, or None when the time is over; the future goes on.
-
-    Raises:
-        what the future ended with.
-    """
-    waiting = asyncio.wrap_future(future)
-    waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # nobody may be waiting any more
-    done, _ = await asyncio.wait({waiting}, timeout=seconds)
-    return waiting.result() if done else None

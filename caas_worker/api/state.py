@@ -12,7 +12,7 @@ from caas_worker.api.access import served
 from caas_worker.api.bodies import HealthBody
 from caas_worker.api.problems import reply
 from caas_worker.api.service import Service
-from caas_worker.errors import CaasError
+from caas_worker.errors import CaasError, DatabaseUnavailable
 
 LONGEST_LOOK_SECONDS = 3.0
 
@@ -28,9 +28,14 @@ async def health(service: Annotated[Service, Depends(served)]) -> Response:
     try:
         async with asyncio.timeout(LONGEST_LOOK_SECONDS):
             figures = await run_in_threadpool(service.figures)
-    except (CaasError, TimeoutError):
+    except (CaasError, TimeoutError) as error:
+        away = isinstance(error, DatabaseUnavailable | TimeoutError)
         body = HealthBody(
-            status="unavailable", version=__version__, database="away", queue_depth=None, oldest_seconds=None
+            status="unavailable",
+            version=__version__,
+            database="away" if away else "error",
+            queue_depth=None,
+            oldest_seconds=None,
         )
         return reply(body, 503)
     body = HealthBody(

@@ -1,4 +1,4 @@
--- figures: the queue at a glance, by state and priority; no state is counted beyond %(most)s
+-- figures: the queue at a glance, by state and priority; none is counted beyond %(most)s
 with seen as (
     (
         select
@@ -93,7 +93,7 @@ with seen as (
             null,
             null
         from caas_scores
-        limit %(most)s::integer
+        limit %(most_scores)s::integer
     )
     union all
     select

@@ -41,12 +41,13 @@ begin
         released_by = left(btrim(held_by), 200)
     where h.profile_id = held_profile
         and h.released_at is null;
-    insert into public.caas_holds (profile_id, score, reason, actor, expires_at)
+    insert into public.caas_holds (profile_id, score, reason, actor, held_at, expires_at)
     values (
         held_profile,
         held_score,
         left(btrim(held_for), 1000),
         left(btrim(held_by), 200),
+        now(),
         nullif(held_until, 'infinity')
     );
     update public.caas_scores as s

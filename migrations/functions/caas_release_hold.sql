@@ -21,7 +21,17 @@ begin
         from public.caas_holds as h
         where h.profile_id = held_profile
             and h.released_at is null
-            and (h.expires_at is null or h.expires_at > clock_timestamp())
+            and (
+                h.expires_at is null
+                or h.expires_at > clock_timestamp()
+                -- over, and nobody has computed the profile since
+                or exists(
+                    select
+                    from public.caas_scores as s
+                    where s.profile_id = held_profile
+                        and s.computed_score is not null
+                )
+            )
     ) then
         return null;
     end if;

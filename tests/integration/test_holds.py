@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from caas_worker import holds, worker
+from caas_worker import holds, migrate, worker
 from caas_worker.db import Database
 from caas_worker.errors import HoldRefused, ProfileNotFound
 from caas_worker.pipeline import Line
+from caas_worker.shipped import Shipped
 from caas_worker.sweep import sweep
 from tests.people import Rows, add_client, add_profile, add_review, add_tutor, connect_people, total
 
@@ -189,3 +190,26 @@ def test_a_hold_that_makes_no_sense_is_refused(app: Rows, db: Database, wrong: d
 def test_sql_callers_are_told_too(app: Rows, call: str) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue):
         app.execute(f"select {call}", (add_tutor(app),))
+
+
+def test_a_hold_that_is_over_and_still_shows_can_be_released(app: Rows, db: Database, drain: Drain) -> None:
+    tutor = add_tutor(app)
+    drain()
+    hold(db, tutor, seconds=3600)
+    app.execute("update caas_holds set held_at = now() - interval '2 days', expires_at = now() - interval '1 day'")
+    assert total(app, tutor) == 0  # nobody has computed it since
+    assert holds.release(db, tutor, actor="bob") is not None
+    assert total(app, tutor) == 32
+
+
+def test_undoing_the_migration_gives_back_what_the_rule_computed(
+    app: Rows, url: str, db: Database, drain: Drain
+) -> None:
+    tutor = add_tutor(app)
+    drain()
+    hold(db, tutor)
+    drain()
+    migrate.down(url, Shipped.load(), lambda _: None, count=2)
+    assert total(app, tutor) == 32
+    assert app.execute("select profile_id from caas_score_follow").fetchall() == [(tutor,)]
+    assert app.execute("select profile_id from caas_changes where reason = 'release'").fetchall() == [(tutor,)]

@@ -147,7 +147,8 @@ def test_a_superuser_sees_the_plans_of_the_statements_inside(db: Database, tutor
     assert "actual time" in plan
     assert "Buffers:" in plan
     with db.transaction() as connection:
-        assert connection.execute("select current_setting('auto_explain.log_min_duration', true)").fetchone() == (None,)
+        left = connection.execute("select current_setting('auto_explain.log_min_duration', true)").fetchone()
+    assert left in ((None,), ("-1",))  # not loaded, or loaded in a connection that others use by now, and off
 
 
 def test_others_see_the_call_as_a_whole(app: Rows, url: str, tutor: UUID) -> None:

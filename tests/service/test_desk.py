@@ -208,3 +208,72 @@ def test_many_threads_ask_at_once(app: Rows, db: Database, make_line: MakeLine) 
     desk.close()
     assert failures == [None] * 100
     assert {total(app, tutor) for tutor in tutors} == {32}
+
+
+def test_what_fails_after_the_marking_while_the_database_is_away_is_waited_for_on(
+    app: Rows, db: Database, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(db, make_line())
+    askings = [desk.ask(add_tutor(app)) for _ in range(3)]
+
+    def away(*_: object, **__: object) -> Any:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "standings", away)
+        with pytest.raises(DatabaseUnavailable):
+            desk.turn()
+    assert all(asking.marked.done() and not asking.answered.done() for asking in askings)
+    settle(desk, *askings)
+    assert [asking.answered.result(0).failure for asking in askings] == [None] * 3
+
+
+def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(
+    app: Rows, db: Database, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, tutor = Desk(db, make_line()), add_tutor(app)
+    asking = desk.ask(tutor, fresh=False)
+
+    def fail(*_: object, **__: object) -> Any:
+        raise ValueError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "recalculate", fail)
+        with pytest.raises(ValueError, match="unforeseen"):
+            desk.turn()
+    with pytest.raises(NotComputed):
+        asking.answered.result(0)
+    again = desk.ask(tutor, fresh=False)
+    assert again is not asking
+    settle(desk, again)
+    assert total(app, tutor) == 32
+
+
+def test_a_joined_entry_whose_worker_fell_is_taken_ahead_of_a_backlog(
+    app: Rows, db: Database, make_line: MakeLine
+) -> None:
+    tutor = add_tutor(app)
+    fallen = make_line(lease_seconds=1)
+    app.execute("select caas_recalculate(array[%s::uuid], 'test', 90)", (tutor,))
+    fallen.claimant.claim(1)
+    others = [add_tutor(app) for _ in range(200)]
+    app.execute("select caas_recalculate(%s, 'test', 90)", (others,))
+    line = make_line()
+    desk = Desk(db, line)
+    asking = desk.ask(tutor, fresh=False)
+    settle(desk, asking)
+    assert total(app, tutor) == 32
+    assert line.telemetry.batches < 10
+
+
+def test_an_entry_taken_out_of_the_queue_is_no_fresh_score(
+    app: Rows, db: Database, make_line: MakeLine, drain: Any
+) -> None:
+    tutor = add_tutor(app)
+    drain()
+    desk = Desk(db, make_line())
+    mark = queue.recalculate(db, [tutor])[tutor]
+    asking = desk.look_after(tutor, mark)
+    app.execute("delete from caas_recalculation_queue")
+    settle(desk, asking)
+    assert asking.answered.result(0).failure == "taken out of the queue"

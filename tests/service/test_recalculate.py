@@ -176,3 +176,35 @@ def test_a_caller_is_limited_by_its_key(make_service: MakeService, app: Rows) ->
     with TestClient(create(make_service(calculations_per_minute=2))) as client:
         assert [ask(client, tutor).status_code for tutor in tutors] == [202, 202, 429]
         assert ask(client, tutors[2], Authorization=f"Bearer {OLD_KEY}").status_code == 202
+
+
+def test_a_slow_computation_of_another_keeps_nobody_from_a_generation(make_service: MakeService, app: Rows) -> None:
+    slow, quick, go_on = add_tutor(app), add_tutor(app), threading.Event()
+    begun = threading.Event()
+
+    def wait(profile: Any) -> None:
+        if profile.profile_id == slow:
+            begun.set()
+            assert go_on.wait(30)
+
+    with TestClient(create(make_service(Scripted(wait)))) as client:
+        asking = threading.Thread(target=lambda: ask(client, slow, wait=30))
+        asking.start()
+        assert begun.wait(20)
+        assert ask(client, quick).status_code == 202
+        go_on.set()
+        asking.join()
+
+
+def test_who_waits_when_the_service_closes_is_told_the_generation(make_service: MakeService, app: Rows) -> None:
+    tutor, begun, go_on = add_tutor(app), threading.Event(), threading.Event()
+    service = make_service(Scripted(lambda _: (begun.set(), go_on.wait(30))))
+    with TestClient(create(service)) as client:
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: answers.append(ask(client, tutor, wait=60)))
+        asking.start()
+        assert begun.wait(20)
+        service.stop.set()
+        asking.join(10)
+        assert [answer.status_code for answer in answers] == [202]
+        go_on.set()

@@ -1,5 +1,6 @@
 """Reading a score over HTTP."""
 
+import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -169,3 +170,24 @@ def test_cold_reads_leave_another_workers_lease_alone_and_wait(
     line.publish(claim, line.score(claim))
     [read] = together(make_service(), lambda caller: [caller.get(f"/api/caas/{tutor}", headers=BEARER)])
     assert read.status_code == 200
+
+
+def test_a_table_that_the_application_holds_stops_no_cached_read(
+    make_service: MakeService, together: Together, app: Rows, connect: Any, drain: Any
+) -> None:
+    tutor = add_tutor(app)
+    drain()
+    holder = connect(autocommit=False)
+    holder.execute("lock table profiles in access exclusive mode")
+
+    async def after_the_others(caller: httpx.AsyncClient) -> httpx.Response:
+        await asyncio.sleep(0.3)
+        return await caller.get(f"/api/caas/{tutor}")
+
+    answers = together(
+        make_service(),
+        lambda caller: [*(caller.get(f"/api/caas/{uuid4()}") for _ in range(8)), after_the_others(caller)],
+    )
+    assert {answer.status_code for answer in answers[:8]} == {503}
+    assert {answer.json()["error"]["code"] for answer in answers[:8]} <= {"DATABASE_ERROR", "DATABASE_UNAVAILABLE"}
+    assert answers[8].status_code == 200

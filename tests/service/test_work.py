@@ -148,3 +148,12 @@ def test_a_short_key_is_refused_at_the_start() -> None:
         Keys("CAAS_WORKER_API_KEY", SecretStr("a-key-that-is-long-enough,short"))
     assert "short" not in str(raised.value).split(":")[0]
     assert Settings().worker_api_key is None
+
+
+def test_all_that_fell_due_is_marked_however_much_it_is(make_service: MakeService, app: Rows) -> None:
+    for _ in range(12):
+        add_tutor(app)
+    with TestClient(create(make_service(sweep_size=5))) as client:
+        client.post(DRAIN, headers=BEARER)
+        app.execute("update caas_scores set next_due_at = now() - interval '1 hour'")
+        assert client.post(DRAIN, headers=BEARER).json()["processed"] == 12
