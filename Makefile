@@ -38,7 +38,7 @@ prove: install
 
 # Many more generated requests against the HTTP service than `make test` sends.
 fuzz: install
-	CAAS_TEST_REQUESTS=$(or $(REQUESTS),5200) $(BIN)/python -m pytest tests/service/test_documented.py $(ARGS)
+	CAAS_TEST_REQUESTS=$(or $(REQUESTS),5000) $(BIN)/python -m pytest tests/service/test_documented.py -s $(ARGS)
 
 # Takes each guard away in turn, and writes docs/explanation/guards.md: which test fails then.
 guards: install

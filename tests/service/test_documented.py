@@ -55,7 +55,7 @@ def test_every_answer_is_documented(address: str, profiles: list[str]) -> None:
     schema = schemathesis.openapi.from_url(f"{address}/openapi.json")
     operations = [found.ok() for found in schema.get_all_operations()]
     free = [operation for operation in operations if operation.label not in FIXED]
-    share = REQUESTS // (2 * len(free))
+    share = REQUESTS // (2 * len(free)) + 1
     seen: Counter[tuple[str, int]] = Counter()
     with requests.Session() as session:
 
@@ -88,6 +88,10 @@ def test_every_answer_is_documented(address: str, profiles: list[str]) -> None:
         (operation.label, int(status)) for operation in operations for status in operation.definition.raw["responses"]
     }
     assert {pair for pair in seen if pair not in documented} == set()
-    assert sum(seen.values()) >= REQUESTS * 0.8
-    assert not [pair for pair in seen if pair[1] >= 500]
-    assert {status for _, status in seen} >= {200, 202, 400, 401, 404}
+    by_status = Counter[int]()
+    for (_, status), number in seen.items():
+        by_status[status] += number
+    print(f"{by_status.total()} requests: {dict(sorted(by_status.items()))}")  # noqa: T201
+    assert by_status.total() >= REQUESTS
+    assert max(by_status) < 500
+    assert by_status.keys() >= {200, 202, 400, 401, 404}
