@@ -1,8 +1,9 @@
 """The desk: whoever wants a score computed now asks here, and all who ask are worked for together.
 
 Callers come one by one; the line works in batches. The desk marks what was asked for since its last turn in one
-transaction, works the queue while any of it is ready there, and looks where all of it stands with one query: round
-trips do not grow with the number of callers. Other workers may take the entries first; the desk then waits for them.
+transaction (a recalculation over HTTP has marked already), works the queue while any of it is ready there, and looks
+where all of it stands with one query: round trips do not grow with the number of callers. Other workers may take the
+entries first; the desk then waits for them.
 
 A caller who wants a fresh score gets one computed after the asking: the published generation is the one that the
 asking got, or the computation began after it. A caller who only wants a score that was never computed joins whoever
