@@ -1,4 +1,4 @@
-# One small image for worker, cron and migrations: docker build -t caas-worker .
+# One small image for worker, service, cron and migrations: docker build -t caas-worker .
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements/run.lock requirements/build.lock requirements/
