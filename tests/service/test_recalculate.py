@@ -208,3 +208,15 @@ def test_who_waits_when_the_service_closes_is_told_the_generation(make_service: 
         asking.join(10)
         assert [answer.status_code for answer in answers] == [202]
         go_on.set()
+
+
+def test_a_cached_score_is_no_answer_while_another_worker_holds_the_entry(
+    client: TestClient, app: Rows, line: Any, drain: Any
+) -> None:
+    tutor = add_tutor(app)
+    drain()
+    app.execute("select caas_recalculate(array[%s::uuid], 'test')", (tutor,))
+    line.claimant.claim(10)
+    answer = ask(client, tutor, wait=0.5)
+    assert answer.status_code == 202
+    assert total(app, tutor) == 32  # there is one to be had, and it is older than the request
