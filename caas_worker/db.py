@@ -172,4 +172,6 @@ def connect(conninfo: str, **options: Any) -> Connection[TupleRow]:
             "CAAS_DATABASE_URL is no connection string. Examples: postgresql://user@host/database, "
             "or: host=/var/run/postgresql dbname=database"
         ) from None
-    return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None, connect_timeout=10, **options)
+    return psycopg.connect(
+        conninfo, autocommit=True, prepare_threshold=None, connect_timeout=SILENCE["connect_timeout"], **options
+    )

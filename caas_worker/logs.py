@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from caas_worker.errors import impersonal
-from caas_worker.telemetry import Batch
+from caas_worker.telemetry import Batch, Watcher
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
@@ -59,14 +59,8 @@ def without_values(_: "WrappedLogger", __: str, event: "EventDict") -> "EventDic
     return event
 
 
-class Journal:
-    """Writes a line for each batch and for each failed attempt (a telemetry.Watcher)."""
-
-    def step(self, name: str, seconds: float) -> None:
-        """Nothing: the batch's line has the seconds of its steps."""
-
-    def folded(self, marks: int) -> None:
-        """Nothing: marks show in the batches that they end in."""
+class Journal(Watcher):
+    """Writes a line for each batch, with the seconds of its steps, and for each failed attempt."""
 
     def lapsed(self, lost: int, dead: int) -> None:
         log.warning("leases lapsed", extra={"lost": lost, "dead": dead})

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from caas_worker import __version__
 from caas_worker.errors import CaasError
-from caas_worker.telemetry import NO_STRATEGY, Batch
+from caas_worker.telemetry import NO_STRATEGY, Batch, Watcher
 
 STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 FRESHNESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800, 3600, 86_400)
@@ -31,8 +31,8 @@ ERROR_CODES = (
 )
 
 
-class LineMetrics:
-    """Counts what a line does (a telemetry.Watcher)."""
+class LineMetrics(Watcher):
+    """Counts what a line does."""
 
     def __init__(self, registry: CollectorRegistry, strategies: Iterable[str] = ()) -> None:
         """Count in this registry.

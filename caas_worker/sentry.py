@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from caas_worker import __version__
 from caas_worker.errors import impersonal
 from caas_worker.settings import Settings
-from caas_worker.telemetry import Batch, Failed
+from caas_worker.telemetry import Batch, Failed, Watcher
 
 if TYPE_CHECKING:
     from sentry_sdk.types import Event, Hint
@@ -63,17 +63,8 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return chain
 
 
-class Reporter:
-    """Reports what failed in a batch, each kind of error once (a telemetry.Watcher)."""
-
-    def step(self, name: str, seconds: float) -> None:
-        """Nothing to report."""
-
-    def folded(self, marks: int) -> None:
-        """Nothing to report."""
-
-    def lapsed(self, lost: int, dead: int) -> None:
-        """Nothing to report: a worker that fell is seen elsewhere."""
+class Reporter(Watcher):
+    """Reports what failed in a batch, each kind of error once."""
 
     def batch(self, batch: Batch, seconds: Mapping[str, float]) -> None:
         sentry_sdk = sys.modules.get("sentry_sdk")

@@ -39,7 +39,7 @@ LOCK_NOT_AVAILABLE = "55P03"
 NEVER = 2**63 - 1
 """A place that no entry has."""
 
-TODO = {
+REMEDIES = {
     "mark": "caas-worker verify says which trigger, function or grant is missing",
     "fold": "caas-worker verify; then caas-worker migrate up",
     "claim": "caas-worker queue status; somebody else may hold the entry: try again",
@@ -77,7 +77,7 @@ class Smoke:
     def todo(self) -> str:
         """What to do about the step that failed."""
         failed = next((step.step for step in self.steps if not step.ok), None)
-        return TODO[failed] if failed else ""
+        return REMEDIES[failed] if failed else ""
 
 
 class _Undo(Exception):

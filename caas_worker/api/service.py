@@ -133,10 +133,9 @@ class Service:
         """Sweep, then drain, for at most so long; what was done by then, and whether that is all of it."""
         begun = time.monotonic()
         seen = worker.watched(self._line_metrics)
-        stop = threading.Event()
 
         def over() -> bool:
-            return stop.is_set() or self.stop.is_set() or time.monotonic() - begun >= seconds
+            return self.stop.is_set() or time.monotonic() - begun >= seconds
 
         def work() -> worker.Summary:
             line = self._line(seen)
@@ -148,7 +147,7 @@ class Service:
                 batch_size=batch_size,
                 max_batches=max_batches,
                 max_seconds=max(seconds - (time.monotonic() - begun), 0),
-                stop=_Either(stop, self.stop),
+                stop=self.stop,
                 seen=seen,
             )
 
@@ -156,7 +155,6 @@ class Service:
         summary = await self.wait(future, seconds + LAST_BATCH_SECONDS, closing=False)
         if summary is not None:
             return summary, True
-        stop.set()
         future.cancel()
         return worker.Summary.of(seen, None, time.monotonic() - begun), False
 
@@ -182,14 +180,3 @@ class Service:
 
     def _line(self, telemetry: Telemetry) -> Line:
         return worker.line(self.db, self.settings, self.strategies, telemetry)
-
-
-class _Either(threading.Event):
-    """Set when one of two is."""
-
-    def __init__(self, one: threading.Event, other: threading.Event) -> None:
-        super().__init__()
-        self._events = one, other
-
-    def is_set(self) -> bool:
-        return any(event.is_set() for event in self._events)
