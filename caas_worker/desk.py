@@ -14,7 +14,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +59,9 @@ class _Case:
     marked_at: datetime
     end: float
     attempts: int | None = None
+
+
+_Looked = tuple[_Case, queue.Standing]
 
 
 class Desk:
@@ -121,20 +124,18 @@ class Desk:
         new = self._take()
         try:
             moved = self._mark(new) if new else False
-            with self._lock:
-                open_ids = list(self._cases)
-            if not open_ids:
+            looked = self._look()
+            if not looked:
                 return moved
-            standings = queue.standings(self._db, open_ids)
-            self._begin_counting(standings)
-            ready = sum(standing.ready for standing in standings.values())
+            self._begin_counting(looked)
+            ready = len({case.asking.profile_id for case, now in looked if now.ready})
             if not ready:
                 self._line.wake()
-            self._mark_joined(standings)
+            self._mark_joined(looked)
             if ready and self._line.run_batch(ready) is not None:
                 moved = True
-                standings = queue.standings(self._db, open_ids)
-            return self._settle(standings) or moved
+                looked = self._look()
+            return self._settle(looked) or moved
         except Exception as error:
             self._give_up(error)
             raise
@@ -215,22 +216,24 @@ class Desk:
             asking.marked.set_result(marked.get(asking.profile_id, queue.JOINED).generation)
         return True
 
-    def _begin_counting(self, standings: Mapping[UUID, queue.Standing]) -> None:
+    def _look(self) -> list[_Looked]:
+        """Where every case stands. Not those opened meanwhile: the query may not have seen their marks."""
         with self._lock:
-            for profile_id, now in standings.items():
-                for case in self._cases.get(profile_id, ()):
-                    if case.attempts is None:
-                        case.attempts = now.attempts
+            cases = [case for of_one in self._cases.values() for case in of_one]
+        if not cases:
+            return []
+        standings = queue.standings(self._db, list({case.asking.profile_id for case in cases}))
+        return [(case, standings[case.asking.profile_id]) for case in cases]
 
-    def _mark_joined(self, standings: Mapping[UUID, queue.Standing]) -> None:
+    @staticmethod
+    def _begin_counting(looked: Sequence[_Looked]) -> None:
+        for case, now in looked:
+            if case.attempts is None:
+                case.attempts = now.attempts
+
+    def _mark_joined(self, looked: Sequence[_Looked]) -> None:
         """Ask for what was joined and now is nobody's: it may stand far behind, and callers wait for it."""
-        with self._lock:
-            left = [
-                case
-                for profile_id, now in standings.items()
-                for case in self._cases.get(profile_id, ())
-                if now.ready and case.generation == queue.JOINED.generation
-            ]
+        left = [case for case, now in looked if now.ready and case.generation == queue.JOINED.generation]
         marked = queue.recalculate(self._db, [case.asking.profile_id for case in left], reason="request")
         for case in left:
             case.generation = marked[case.asking.profile_id].generation
@@ -245,19 +248,15 @@ class Desk:
                 self._cases.clear()
         self._tell(told, error if isinstance(error, CaasError) else NotComputed())
 
-    def _settle(self, standings: Mapping[UUID, queue.Standing]) -> bool:
+    def _settle(self, looked: Sequence[_Looked]) -> bool:
         """Answer those whose score is published, or will not be for now."""
-        settled: list[tuple[_Case, Answer]] = []
+        settled = [(case, answer) for case, now in looked if (answer := _answer(case, now)) is not None]
         with self._lock:
-            for profile_id, now in standings.items():
-                cases = self._cases.get(profile_id, [])
-                for case in list(cases):
-                    answer = _answer(case, now)
-                    if answer is not None:
-                        cases.remove(case)
-                        settled.append((case, answer))
+            for case, _ in settled:
+                cases = self._cases[case.asking.profile_id]
+                cases.remove(case)
                 if not cases:
-                    self._cases.pop(profile_id, None)
+                    del self._cases[case.asking.profile_id]
         for case, answer in settled:
             if not case.asking.answered.done():  # several cases may be of one asking
                 case.asking.answered.set_result(answer)

@@ -277,3 +277,26 @@ def test_an_entry_taken_out_of_the_queue_is_no_fresh_score(
     app.execute("delete from caas_recalculation_queue")
     settle(desk, asking)
     assert asking.answered.result(0).failure == "taken out of the queue"
+
+
+def test_who_asks_while_the_desk_looks_is_not_judged_by_that_look(
+    app: Rows, db: Database, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tutor = add_tutor(app)
+    desk = Desk(db, make_line())
+    first = desk.ask(tutor)
+    late: list[Asking] = []
+    looking = queue.standings
+
+    def ask_meanwhile(*arguments: Any) -> Any:
+        standings = looking(*arguments)
+        if not standings[tutor].queued and not late:
+            late.append(desk.look_after(tutor, queue.recalculate(db, [tutor])[tutor]))
+        return standings
+
+    monkeypatch.setattr(queue, "standings", ask_meanwhile)
+    settle(desk, first)
+    settle(desk, *late)
+    assert late[0].answered.result(0).failure is None
+    assert total(app, tutor) == 32
+    assert app.execute("select generation from caas_scores").fetchone() == (late[0].marked.result(0),)
