@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from caas_worker.db import Database
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
 from caas_worker.model import Entry, Score, Scored
 from caas_worker.sql import statements
 
@@ -64,7 +66,7 @@ def row(entry: Entry, score: Score, now: datetime) -> str:
 
 
 def publish(
-    db: Database,
+    connection: Connection[TupleRow],
     token: UUID,
     profile_ids: Sequence[UUID],
     scored: Scored,
@@ -73,7 +75,7 @@ def publish(
     follow: bool,
     rules: Mapping[str, str],
 ) -> dict[UUID, Ending]:
-    """Write the outcome of these claimed profiles, as far as they are still the token's.
+    """Write the outcome of these claimed profiles, as far as they are still the token's, in the caller's transaction.
 
     Args:
         rules: versions by role that the scores were computed with.
@@ -85,28 +87,27 @@ def publish(
         RulesOutdated: other rules are published; nothing was written.
     """
     queries = statements("cache")
-    with db.transaction(lazily=True) as connection:
-        endings = connection.execute(
-            queries["cache"],
+    endings = connection.execute(
+        queries["cache"],
+        {
+            "token": token,
+            "claimed": list(profile_ids),
+            "scores": f"[{','.join(scored.rows.values())}]",
+            "missing": list(scored.missing),
+            "follow": follow,
+            "rules": json.dumps(rules),
+        },
+    ).fetchall()
+    if scored.failures:
+        endings += connection.execute(
+            queries["fail"],
             {
                 "token": token,
-                "claimed": list(profile_ids),
-                "scores": f"[{','.join(scored.rows.values())}]",
-                "missing": list(scored.missing),
-                "follow": follow,
-                "rules": json.dumps(rules),
+                "failures": _failures(scored),
+                "max_attempts": retries.max_attempts,
+                "backoff_seconds": retries.backoff_seconds,
             },
         ).fetchall()
-        if scored.failures:
-            endings += connection.execute(
-                queries["fail"],
-                {
-                    "token": token,
-                    "failures": _failures(scored),
-                    "max_attempts": retries.max_attempts,
-                    "backoff_seconds": retries.backoff_seconds,
-                },
-            ).fetchall()
     return {profile_id: Ending(outcome, at) for profile_id, outcome, at in endings}
 
 

@@ -13,8 +13,16 @@ CaasError
 ├── NotComputed              a score could not be computed in time
 └── RequestRefused           an HTTP request is answered without being carried out
     ├── InvalidRequest       the request is not as documented
+    │   ├── AlertResolved    an alert that has ended can't be acknowledged
+    │   ├── DuplicateSession there is a session with this id
+    │   ├── SessionCompleted the session was completed with other values
+    │   └── SessionEnded     the session was cancelled, rescheduled or missed
     ├── KeyRefused           the key is missing or wrong
     ├── KeyNotSet            the route's key is not configured, so it stays closed
+    ├── TutorNotFound        nothing is known of a tutor with this id
+    ├── AlertNotFound        there is no alert with this id
+    ├── SessionNotFound      there is no session with this id
+    ├── SessionsNotGranted   the database does not let this service write sessions
     ├── TooLarge             the body is larger than any of ours
     └── TooManyRequests      more calculations were asked for than are allowed
 """
@@ -128,17 +136,75 @@ class InvalidRequest(RequestRefused):
 
     code = "INVALID_REQUEST"
 
+    def __init__(self, message: str | None = None, where: str | None = None) -> None:
+        super().__init__(message)
+        self.where = where
+        """What is wrong, as in "body.tutor_id"."""
+
+
+class AlertResolved(InvalidRequest):
+    """The alert was resolved: it can't be acknowledged any more."""
+
+    code = "ALERT_RESOLVED"
+
+
+class DuplicateSession(InvalidRequest):
+    """There is a session with this id already."""
+
+    code = "DUPLICATE_SESSION"
+
+
+class SessionCompleted(InvalidRequest):
+    """The session was completed with other values, which stay."""
+
+    code = "SESSION_COMPLETED"
+
+
+class SessionEnded(InvalidRequest):
+    """The session was cancelled, rescheduled or missed: it can't be completed."""
+
+    code = "SESSION_ENDED"
+
 
 class KeyRefused(RequestRefused):
     """The key is missing or wrong."""
 
     code = "UNAUTHORIZED"
 
+    def __init__(self, message: str | None = None, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
+        """How a key is presented, for the header WWW-Authenticate."""
+
 
 class KeyNotSet(RequestRefused):
     """This route is closed: its key is not set."""
 
     code = "KEY_NOT_SET"
+
+
+class TutorNotFound(RequestRefused):
+    """There is no tutor with this id, or nothing is computed for them yet."""
+
+    code = "TUTOR_NOT_FOUND"
+
+
+class AlertNotFound(RequestRefused):
+    """There is no alert with this id."""
+
+    code = "ALERT_NOT_FOUND"
+
+
+class SessionNotFound(RequestRefused):
+    """There is no session with this id."""
+
+    code = "SESSION_NOT_FOUND"
+
+
+class SessionsNotGranted(RequestRefused):
+    """This service may not write sessions. Run: caas-worker migrate up; then grant caas_sessions to its login role."""
+
+    code = "SESSIONS_NOT_GRANTED"
 
 
 class TooLarge(RequestRefused):
@@ -176,10 +242,13 @@ HTTP_STATUSES: dict[type[CaasError], int] = {
     ProfileNotFound: 404,
     InvalidRequest: 400,
     KeyRefused: 401,
+    TutorNotFound: 404,
+    AlertNotFound: 404,
+    SessionNotFound: 404,
     TooLarge: 413,
     TooManyRequests: 429,
 }
-"""503 says that the service can't do now what was asked: the database is away, a key is not set, rules differ."""
+"""503: the service can't do now what was asked: the database is away, a key or a grant is missing, rules differ."""
 
 
 def http_status(error: CaasError) -> int:

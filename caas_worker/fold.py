@@ -29,8 +29,14 @@ class Folded:
 class Folder:
     """Folds marks, in pieces of `size`, remembering where the live ones begin (see floor.py)."""
 
-    def __init__(self, db: Database, size: int) -> None:
+    def __init__(self, db: Database, size: int, *, debounce_seconds: float = 0) -> None:
+        """Make a folder.
+
+        Args:
+            debounce_seconds: how long an entry waits from its first change, so that what follows is computed with it.
+        """
         self._db = db
+        self._debounce_seconds = debounce_seconds
         self._size = size
         self._floor = Floor()
         self._whole = Pace()
@@ -49,7 +55,12 @@ class Folder:
         begun = time.monotonic()
         with self._db.transaction(lazily=True) as connection:
             row = connection.execute(
-                self._sql["fold"], {"max_marks": self._size, "from_id": 0 if whole else self._floor.value}
+                self._sql["fold"],
+                {
+                    "max_marks": self._size,
+                    "from_id": 0 if whole else self._floor.value,
+                    "debounce_seconds": self._debounce_seconds,
+                },
             ).fetchone()
             assert row is not None
             marks, entries, last_id = row

@@ -1,7 +1,7 @@
 """What travels along the line: frozen values, no behaviour beyond their own shape."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,11 @@ class Profile:
     business_verified: bool = False
     role_details: Mapping[str, RoleDetails] = field(default_factory=dict)
     """By upper-case role type."""
+
+    @property
+    def is_tutor(self) -> bool:
+        """Whether it gets quality scores (scoring 2 to 11)."""
+        return "TUTOR" in self.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class Computed:
     failures: dict[UUID, Failure] = field(default_factory=dict)
     strategies: dict[UUID, str] = field(default_factory=dict)
     """Name of the strategy of each profile whose facts could be read."""
+    tutors: set[UUID] = field(default_factory=set)
+    """Those that carry the role TUTOR."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +120,11 @@ class Scored:
     rows: Mapping[UUID, str]
     """Rows for the cache, as JSON."""
     missing: frozenset[UUID]
-    failures: dict[UUID, Failure]
+    failures: Mapping[UUID, Failure]
     strategies: Mapping[UUID, str] = field(default_factory=dict)
     """Name of the strategy of each profile whose facts could be read; a profile without one is missing here."""
+    tutors: frozenset[UUID] = frozenset()
+    """Those that carry the role TUTOR, and get quality scores."""
 
     def only(self, profile_ids: Collection[UUID]) -> "Scored":
         """The part that concerns these profiles."""
@@ -125,4 +134,10 @@ class Scored:
             missing=self.missing & wanted,
             failures={key: failure for key, failure in self.failures.items() if key in wanted},
             strategies=self.strategies,
+            tutors=self.tutors & wanted,
         )
+
+    def without(self, refused: Mapping[UUID, Failure]) -> "Scored":
+        """The same, with these profiles' scores replaced by their failures."""
+        rows = {key: row for key, row in self.rows.items() if key not in refused}
+        return replace(self, rows=rows, failures={**self.failures, **refused})

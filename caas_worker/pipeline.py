@@ -1,4 +1,4 @@
-"""The line: mark → fold → claim → stats → strategy → cache → read. The only file that knows the order.
+"""The line: mark → fold → claim → cells → stats → strategy → cache → read. The only file that knows the order.
 
 Marks are made by the triggers and rows are read by whoever may; what lies between is here.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from caas_worker import cache, follow, stats
+from caas_worker import appraisal, cache, cells, follow, stats
 from caas_worker.account import account
 from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
@@ -30,6 +30,8 @@ class Line:
     follows: bool
     telemetry: Telemetry
     clock: stats.Clock = stats.database_clock
+    recipient: str | None = None
+    """Who gets mails of sessions and alerts."""
 
     def fold(self, *, whole: bool = False) -> Folded:
         """Move the next marks into the queue (`whole`: finding none means that none is left)."""
@@ -59,10 +61,16 @@ class Line:
         self.telemetry.lapsed(woken.lost, woken.dead)
 
     def score(self, claim: Claim) -> Scored:
-        """Statistics and strategies of a batch, as rows for the cache; one profile's error is its own."""
-        computed = self.compute(claim.profile_ids)
+        """Cells, statistics and strategies of a batch, as rows for the cache; one profile's error is its own."""
+        with self.telemetry.step("cells"):
+            failures = bisect(
+                claim.profile_ids,
+                lambda ids: cells.refresh(self.db, claim.token, ids, share=len(ids) / len(claim.profile_ids)),
+                "CELLS_FAILED",
+            )
+        computed = self.compute([key for key in claim.profile_ids if key not in failures], from_cells=True)
         entries = {entry.profile_id: entry for entry in claim.entries}
-        failures = dict(computed.failures)
+        failures |= computed.failures
         rows: dict[UUID, str] = {}
         for key, (score, now) in computed.scores.items():
             try:
@@ -70,16 +78,23 @@ class Line:
             except Exception as error:
                 failures[key] = failure_of(error, "STRATEGY_FAILED")
         missing = frozenset(entries.keys() - rows.keys() - failures.keys())
-        return Scored(rows, missing, failures, computed.strategies)
+        return Scored(rows, missing, failures, computed.strategies, frozenset(computed.tutors))
 
-    def compute(self, profile_ids: Sequence[UUID]) -> Computed:
-        """Statistics and strategies, nothing written."""
+    def compute(self, profile_ids: Sequence[UUID], *, from_cells: bool = False) -> Computed:
+        """Statistics and strategies, nothing written: from scratch, or from cells that are refreshed."""
         gathered: list[stats.Gathered] = []
         with self.telemetry.step("stats"):
             failures = bisect(
                 profile_ids,
                 lambda ids: gathered.append(
-                    stats.gather(self.db, ids, self.registry.needs, self.clock, share=len(ids) / len(profile_ids))
+                    stats.gather(
+                        self.db,
+                        ids,
+                        self.registry.needs,
+                        self.clock,
+                        share=len(ids) / len(profile_ids),
+                        cells=from_cells,
+                    )
                 ),
                 "STATISTICS_FAILED",
             )
@@ -87,6 +102,7 @@ class Line:
         with self.telemetry.step("strategy"):
             for part in gathered:
                 failures |= {key: failure_of(error, "PROFILE_UNREADABLE") for key, error in part.unreadable.items()}
+                computed.tutors.update(key for key, profile in part.profiles.items() if profile.is_tutor)
                 for key, profile in part.profiles.items():
                     if strategy := self.registry.route(profile):
                         computed.strategies[key] = strategy.name
@@ -99,23 +115,44 @@ class Line:
     def publish(self, claim: Claim, scored: Scored) -> Batch:
         """The batch's outcome into the cache; what one row makes the cache refuse is that profile's failure."""
         endings: dict[UUID, cache.Ending] = {}
+        failures = dict(scored.failures)
 
         def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
-            part = part or scored.only(profile_ids)
-            endings.update(
-                cache.publish(
-                    self.db,
-                    claim.token,
+            ended, unappraised = self.write(claim.token, profile_ids, part or scored.only(profile_ids))
+            endings.update(ended)
+            failures.update(unappraised)
+
+        refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
+        if refused:
+            attempt(list(refused), Scored({}, frozenset(), refused))
+        return account(claim, endings, failures | refused, scored.strategies)
+
+    def write(
+        self, token: UUID, profile_ids: Sequence[UUID], scored: Scored
+    ) -> tuple[dict[UUID, cache.Ending], dict[UUID, Failure]]:
+        """Quality and credibility in one transaction; returns how each profile ended, and what quality made fail."""
+        with self.db.transaction(lazily=True) as connection:
+            with self.telemetry.step("quality"):
+                published = scored.rows.keys() | scored.missing
+                errors = appraisal.publish(
+                    connection,
+                    token,
                     profile_ids,
-                    part,
+                    tutors=published & scored.tutors,
+                    others=published - scored.tutors,
+                    now=self.clock(connection),
+                    rules=self.registry.quality,
+                    recipient=self.recipient,
+                )
+            unappraised = {key: failure_of(error, "QUALITY_FAILED") for key, error in errors.items()}
+            with self.telemetry.step("cache"):
+                endings = cache.publish(
+                    connection,
+                    token,
+                    profile_ids,
+                    scored.without(unappraised),
                     retries=self.retries,
                     follow=self.follows,
                     rules=self.registry.rules,
                 )
-            )
-
-        with self.telemetry.step("cache"):
-            refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
-            if refused:
-                attempt(list(refused), Scored({}, frozenset(), refused))
-        return account(claim, endings, scored.failures | refused, scored.strategies)
+        return endings, unappraised

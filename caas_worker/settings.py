@@ -54,6 +54,18 @@ class Settings(BaseSettings):
         le=1,
         description="Largest share of its time that a worker is at work while it keeps up; with full batches it is 1.",
     )
+    debounce_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="How long a profile's first change waits for others, to be computed with them; 0: not at all.",
+    )
+    time_zone: str = Field(
+        default="UTC", description="What a day is in the quality scores, as in Europe/London. One for all workers."
+    )
+    phrases: Path | None = Field(
+        default=None, description="TOML file with phrase lists of the first-session rule; unset: our own lists."
+    )
     lease_seconds: float = Field(
         default=60, ge=1, le=3600, description="How long a claimed batch stays its worker's before others may take it."
     )
@@ -75,6 +87,25 @@ class Settings(BaseSettings):
     worker_api_key: SecretStr | None = Field(
         default=None,
         description="Keys of the routes that calculate, comma-separated, each valid. Unset: these routes are closed.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Keys of the routes for tutors and sessions, comma-separated, each valid. Unset: they are closed.",
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Origins whose pages may call the service from a browser, comma-separated: https://example.org.",
+    )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="Mail server: smtp://user:password@host:587 (STARTTLS where offered) or smtps://. Unset: no mail.",
+    )
+    admin_email: str | None = Field(
+        default=None, description="Who gets session reports and alerts by mail. Unset: nobody."
+    )
+    mail_from: str | None = Field(default=None, description="Sender of the mails; unset: CAAS_ADMIN_EMAIL.")
+    tutor_url: str | None = Field(
+        default=None, description="A tutor's page, for links in mails: https://example.org/tutors/{profile_id}."
     )
     cold_read_seconds: float = Field(
         default=10, gt=0, le=60, description="How long a read may wait for a score that was never computed."

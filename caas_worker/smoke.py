@@ -14,7 +14,7 @@ application never does: it has no business there. (Held by tests/integration/tes
 import contextlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, TupleRow, dict_row
 
-from caas_worker import cache, read, rules, worker
+from caas_worker import read, rules, worker
 from caas_worker.claim import PRIORITIES
 from caas_worker.db import Database, translate
 from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotComputed
@@ -206,9 +206,7 @@ def _walk(run: Smoke, line: Line, profile_id: UUID, note: str, *, synthetic: boo
     with _step(run, "cache") as said:
         if published := rules.publish(line.db, line.registry):
             said.append(f"not published yet: {', '.join(published)}; the first worker will, and mark everyone")
-        endings = cache.publish(
-            line.db, claim.token, [profile_id], scored, retries=line.retries, follow=False, rules=line.registry.rules
-        )
+        endings, _ = replace(line, follows=False).write(claim.token, [profile_id], scored)
         if (ending := endings.get(profile_id)) is None or ending.outcome != "scored":
             raise NotComputed(f"The score was not written: {ending.outcome if ending else 'lost'}.")
     with _step(run, "read"):

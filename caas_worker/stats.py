@@ -49,8 +49,12 @@ def gather(
     clock: Clock = database_clock,
     *,
     share: float = 1,
+    cells: bool = False,
 ) -> Gathered:
     """Facts and statistics of the profiles, with the functions that each one `needs`.
+
+    With `cells`, statistics read cells where they are built: right for a batch whose cells are refreshed. Else they
+    count in the application's rows.
 
     A `share` of a batch gets that share of the statement timeout, so that finding the one profile whose statistics
     take too long takes about as long as two batches may, not as many as there are profiles.
@@ -61,6 +65,8 @@ def gather(
     queries = statements("stats")
     with db.transaction(lazily=True, share_of_timeout=share) as connection:
         now = clock(connection)
+        if cells:
+            connection.execute(statements("cells")["use"])
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
         profiles: dict[UUID, Profile] = {}

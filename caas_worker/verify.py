@@ -32,6 +32,27 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     "caas_rules": ("caas_rules_has_one_rule_per_role",),
     "caas_workers": ("caas_workers_are_named",),
     "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time"),
+    "caas_touched_cells": ("caas_touched_cells_are_numbered",),
+    "caas_cell_states": ("caas_cell_states_has_one_row_per_profile", "caas_cell_states_to_sweep"),
+    "caas_pair_cells": ("caas_pair_cells_has_one_row_per_pair",),
+    "caas_pair_sums": ("caas_pair_sums_has_one_row_per_bucket",),
+    "caas_daily_events": ("caas_daily_events_has_one_row_per_day",),
+    "tutor_daily_aggregates": ("tutor_daily_aggregates_has_one_row_per_day",),
+    "tutor_performance_metrics": (
+        "tutor_performance_metrics_has_one_row_per_window_and_day",
+        "tutor_performance_metrics_by_day",
+    ),
+    "tutor_scores": ("tutor_scores_has_one_row_per_type",),
+    "session_scores": ("session_scores_has_one_row_per_type", "session_scores_of_a_tutor"),
+    "tutor_alerts": (
+        "tutor_alerts_are_named",
+        "tutor_alerts_one_at_a_time",
+        "tutor_alerts_of_a_tutor",
+        "tutor_alerts_to_send",
+    ),
+    "tutor_performance_summaries": ("tutor_performance_summaries_has_one_row_per_tutor",),
+    "tutor_thresholds": ("tutor_thresholds_has_one_row_per_tutor",),
+    "email_reports": ("email_reports_has_one_row_per_session", "email_reports_to_send"),
 }
 """Our tables and the indexes that each must have."""
 

@@ -45,12 +45,13 @@ def line(
     """The line of one worker; without `telemetry`, the log and Sentry are told of what it does."""
     return Line(
         db=db,
-        registry=registry or Registry.installed(),
-        folder=Folder(db, settings.fold_size),
+        registry=registry or Registry.installed(settings),
+        folder=Folder(db, settings.fold_size, debounce_seconds=settings.debounce_seconds),
         claimant=Claimant(db, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
         retries=Retries(settings.max_attempts, settings.backoff_seconds),
         follows=settings.follow_profiles and follow.applies(db),
         telemetry=telemetry or watched(),
+        recipient=settings.admin_email if settings.smtp_url else None,
     )
 
 

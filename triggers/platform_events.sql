@@ -2,7 +2,7 @@
 select caas_watch(
     'platform_events',
     identity => '{id}',
-    keys => '{profile_id}',
-    columns => '{event_type, occurred_at, metadata}',
+    keys => array['profile_id', 'occurred_at as touched_at'],
+    columns => '{event_type, metadata}',
     condition => $$changed.event_type in ('message_response', 'login')$$
 );

@@ -2,6 +2,6 @@
 select caas_watch(
     'profile_reviews',
     identity => '{id}',
-    keys => array['reviewee_id as profile_id'],
-    columns => '{rating, reviewer_id, booking_id}'
+    keys => array['reviewee_id as profile_id', 'reviewer_id as other_id', 'booking_id'],
+    columns => '{rating}'
 );

@@ -56,7 +56,7 @@ class Service:
         self.counters = CollectorRegistry()
         self.requests = RequestMetrics(self.counters)
         self.counters.register(DatabaseGauges(self.figures))
-        self.strategies = strategies or Registry.installed()
+        self.strategies = strategies or Registry.installed(settings)
         self._line_metrics = LineMetrics(self.counters, self.strategies.names)
         self._limit = RateLimitItemPerMinute(settings.calculations_per_minute)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())

@@ -51,7 +51,7 @@ def smoke(
     Nothing is left behind. Exit 1 when a step fails.
     """
     with database() as (settings, db):
-        run = smoke_once(db, settings, Registry.installed(), insert=insert)
+        run = smoke_once(db, settings, Registry.installed(settings), insert=insert)
     if json:
         print_json({"ok": run.ok, **dataclasses.asdict(run), "todo": run.todo})
     else:

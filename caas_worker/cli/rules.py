@@ -16,8 +16,8 @@ app = typer.Typer(help="Versions of the rules.", no_args_is_help=True)
 @app.command()
 def status(json: Json = False) -> None:
     """This installation's rules against the published ones."""
-    with database() as (_, db):
-        standings = rules.standings(db, Registry.installed())
+    with database() as (settings, db):
+        standings = rules.standings(db, Registry.installed(settings))
     if json:
         print_json([{**dataclasses.asdict(rule), "standing": rule.standing} for rule in standings])
     else:
@@ -35,6 +35,6 @@ def publish(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
     """
     if not yes:
         typer.confirm("Everyone will be scored by this installation's rules. Go on?", abort=True, err=True)
-    with database() as (_, db):
-        published = rules.publish(db, Registry.installed(), anyway=True)
+    with database() as (settings, db):
+        published = rules.publish(db, Registry.installed(settings), anyway=True)
     say(f"published {', '.join(published)}; everyone is marked" if published else "nothing to do: they are published")

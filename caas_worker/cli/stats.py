@@ -30,8 +30,8 @@ def stats(
     json: Json = False,
 ) -> None:
     """Run and time one statistics function for one profile, and say what it read."""
-    with database() as (_, db):
-        measured = measure(db, Registry.installed(), name, profile_id, plan=plan)
+    with database() as (settings, db):
+        measured = measure(db, Registry.installed(settings), name, profile_id, plan=plan)
         known = _is_known(db, profile_id)
     if json:
         print_json({**dataclasses.asdict(measured), "profile_exists": known})

@@ -73,7 +73,7 @@ def run(
             fleet = Fleet.of_workers(workers, db.conninfo, {exposition.FOLDER: str(folder)} if port else {})
             work = functools.partial(fleet.run, stop)
         else:
-            registry, strategies = CollectorRegistry(), Registry.installed()
+            registry, strategies = CollectorRegistry(), Registry.installed(settings)
             telemetry = worker.watched(LineMetrics(registry, strategies.names))
             line = worker.line(db, settings, strategies, telemetry)
             work = worker.Worker(line, settings, stop).run

@@ -3,7 +3,12 @@ select
     marks,
     entries,
     last_id
-from caas_fold(%(max_marks)s::integer, %(from_id)s::bigint);
+from caas_fold(
+    %(max_marks)s::integer,
+    %(from_id)s::bigint,
+    null::bigint[],
+    make_interval(secs => %(debounce_seconds)s::double precision)
+);
 
 -- expand: turn the next profiles of a mark of everyone into marks of their own
 select caas_expand(%(max_profiles)s::integer);

@@ -100,7 +100,7 @@ where id > %(after)s::bigint
 select
     marks,
     entries
-from caas_fold(cardinality(%(marks)s::bigint[]), 0, %(marks)s::bigint[]);
+from caas_fold(cardinality(%(marks)s::bigint[]), 0::bigint, %(marks)s::bigint[], interval '0 seconds');
 
 -- entry: ours in the queue, and whether it can be claimed
 select

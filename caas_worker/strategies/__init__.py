@@ -7,6 +7,8 @@ from uuid import UUID
 
 from caas_worker.errors import SettingsError
 from caas_worker.model import Profile, Score, Stats
+from caas_worker.quality.rules import QualityRules
+from caas_worker.settings import Settings
 from caas_worker.strategies.base import VERSION, Strategy
 
 GROUP = "caas_worker.strategies"
@@ -16,9 +18,10 @@ UNSUPPORTED_VERSION = "unsupported-v1"
 
 
 class Registry:
-    """The strategies of this process, in the order of precedence."""
+    """The strategies of this process, in the order of precedence, and its quality rules."""
 
-    def __init__(self, strategies: Iterable[Strategy]) -> None:
+    def __init__(self, strategies: Iterable[Strategy], quality: QualityRules | None = None) -> None:
+        self.quality = quality or QualityRules()
         self._strategies = sorted(strategies, key=lambda strategy: (strategy.precedence, strategy.name))
         roles = [strategy.role for strategy in self._strategies]
         twice = {role for role in roles if roles.count(role) > 1}
@@ -30,14 +33,19 @@ class Registry:
                     f"The version {strategy.version!r} of the strategy {strategy.name} has no numbers to compare. "
                     "Example: tutor-v5.9"
                 )
-        self.rules = {strategy.role: strategy.version for strategy in self._strategies}
-        """Version by role."""
+        self.rules = {strategy.role: strategy.version for strategy in self._strategies} | self.quality.versions
+        """Version by role, and by quality rule."""
         self.names = tuple(strategy.name for strategy in self._strategies)
 
     @classmethod
-    def installed(cls) -> "Registry":
-        """All strategies that installed packages register."""
-        return cls(point.load()() for point in entry_points(group=GROUP))
+    def installed(cls, settings: Settings) -> "Registry":
+        """All strategies that installed packages register, and the quality rules as they are set.
+
+        Raises:
+            SettingsError: two strategies for one role, an unknown time zone, a faulty file of phrases.
+        """
+        quality = QualityRules.of(settings.time_zone, settings.phrases)
+        return cls((point.load()() for point in entry_points(group=GROUP)), quality)
 
     def needs(self, profile: Profile) -> tuple[str, ...]:
         """The statistics functions that the profile's score takes."""

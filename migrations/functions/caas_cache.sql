@@ -193,6 +193,7 @@ begin
         where f.profile_id = any(absent);
         delete from public.caas_holds as h
         where h.profile_id = any(absent);
+        perform public.caas_forget(absent, true);
     end if;
 
     perform public.caas_cascade(tutors);
@@ -210,9 +211,11 @@ begin
         place = nextval('public.caas_generation'),
         reasons = q.later_reasons,
         first_changed_at = q.later_changed_at,
+        due_at = case when q.later_due_at > clock_timestamp() then q.later_due_at end,
         later_priority = null,
         later_reasons = null,
-        later_changed_at = null
+        later_changed_at = null,
+        later_due_at = null
     where q.profile_id = any(published || absent);
 
     return query

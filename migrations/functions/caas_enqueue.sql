@@ -22,11 +22,12 @@ begin
         raise exception 'a reason is needed: a word that says why the scores are to be recomputed'
             using errcode = 'invalid_parameter_value';
     end if;
-    insert into public.caas_changes (reason, priority, profile_id)
+    insert into public.caas_changes (reason, priority, profile_id, whole)
     select distinct
         left(btrim(caas_enqueue.reason), 100),
         caas_enqueue.priority,
-        ids.profile_id
+        ids.profile_id,
+        true
     from unnest(profile_ids) as ids (profile_id)
     where ids.profile_id is not null;
     get diagnostics marked = row_count;

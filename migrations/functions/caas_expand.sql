@@ -62,12 +62,13 @@ begin
     ),
 
     marked as (
-        insert into public.caas_changes (reason, priority, changed_at, profile_id)
+        insert into public.caas_changes (reason, priority, changed_at, profile_id, whole)
         select
             mark.reason,
             mark.priority,
             mark.changed_at,
-            n.id
+            n.id,
+            true
         from next_ones as n
         order by n.id
         returning profile_id

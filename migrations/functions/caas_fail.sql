@@ -36,6 +36,18 @@ begin
                 and q.generation = q.claimed_generation
         )
     );
+    -- a profile whose cells could not be written is counted in its own rows until they can be
+    update public.caas_cell_states as s
+    set paired = false
+    where s.profile_id = any(failed)
+        and s.paired
+        and exists(
+            select
+            from public.caas_touched_cells as t
+            where t.profile_id = s.profile_id
+                and t.cell in ('pair', 'pairs')
+                and not t.refreshed
+        );
     return query
     with reported as materialized (
         select f.*
@@ -88,7 +100,8 @@ begin
             first_changed_at = least(q.first_changed_at, q.later_changed_at),
             later_priority = null,
             later_reasons = null,
-            later_changed_at = null
+            later_changed_at = null,
+            later_due_at = null
         where q.profile_id = any(failed)
             and q.token = claim_token
             and (q.attempts + 1 < max_attempts or q.generation <> q.claimed_generation)

@@ -8,10 +8,14 @@
 -- different orders deadlock.
 -- An agent's score depends on its recruits' role, too: a change of a profile's own row also means whoever recruited it.
 -- A mark that meets a leased entry keeps to the later_ columns: what came after the claim is not in the claim's score.
+-- The cells that the marks name go to caas_touched_cells, whatever becomes of the entry.
+-- debounce: how long an entry waits, from its first live change, for others that may follow; those do not prolong it,
+-- and a recalculation by hand ends it.
 create or replace function caas_fold(
     max_marks integer,
     from_id bigint default 0,
-    only_ids bigint[] default null
+    only_ids bigint[] default null,
+    debounce interval default '0 seconds'
 )
 returns table (marks integer, entries integer, last_id bigint)
 language plpgsql
@@ -59,7 +63,19 @@ begin
             m.reason,
             m.priority,
             m.changed_at,
-            m.deleted
+            m.deleted,
+            case
+                when m.touched_at is not null and m.listing_id is null then m.touched_at
+                when m.booking_id is not null
+                    then (
+                        select b.scheduled_start
+                        from public.bookings as b
+                        where b.id = m.booking_id
+                    )
+            end as touched_at,
+            m.reason = 'profile_reviews' as is_pair,
+            m.other_id,
+            m.whole or m.reason = 'listings' as whole
         from marked as m
         where m.profile_id is not null
         union all
@@ -72,29 +88,52 @@ begin
             m.reason,
             m.priority,
             m.changed_at,
+            false,
+            m.touched_at,
+            m.reason = 'bookings',
+            m.profile_id,
             false
         from marked as m
         where m.listing_id is not null
         union all
         select
-            (
-                select l.profile_id
-                from public.bookings as b
-                inner join public.listings as l on l.id = b.listing_id
-                where b.id = m.booking_id
-            ),
+            t.profile_id,
             m.reason,
             m.priority,
             m.changed_at,
+            false,
+            t.scheduled_start,
+            true,
+            t.client_id,
             false
         from marked as m
+        cross join lateral (
+            select
+                l.profile_id,
+                b.client_id,
+                b.scheduled_start
+            from public.bookings as b
+            cross join lateral (
+                select own.profile_id
+                from public.listings as own
+                where own.id = b.listing_id
+                offset 0
+            ) as l
+            where b.id = m.booking_id
+            offset 0
+        ) as t
         where m.booking_id is not null
+            and m.profile_id is null
         union all
         select
             p.id,
             'recruits',
             a.priority,
             a.changed_at,
+            false,
+            null,
+            false,
+            null,
             false
         from (
             select
@@ -141,9 +180,28 @@ begin
         group by o.profile_id
     ),
 
+    touched as (
+        insert into public.caas_touched_cells (profile_id, cell, day, other_id)
+        select distinct
+            o.profile_id,
+            c.cell,
+            c.day,
+            c.other_id
+        from owned as o
+        cross join lateral (
+            values
+            ('day', (o.touched_at at time zone 'UTC')::date, null, isfinite(o.touched_at)),
+            ('pair', null, o.other_id, o.is_pair),
+            ('days', null, null, o.whole),
+            ('pairs', null, null, o.whole)
+        ) as c (cell, day, other_id, is_touched)
+        where o.profile_id is not null
+            and c.is_touched
+    ),
+
     written as (
         insert into public.caas_recalculation_queue as q (
-            profile_id, generation, priority, place, reasons, first_changed_at, last_changed_at, deleted
+            profile_id, generation, priority, place, reasons, first_changed_at, last_changed_at, deleted, due_at
         )
         select
             m.profile_id,
@@ -153,7 +211,11 @@ begin
             m.reasons,
             m.first_changed_at,
             m.last_changed_at,
-            m.deleted
+            m.deleted,
+            case
+                when m.priority = 10 and m.first_changed_at + debounce > clock_timestamp()
+                    then m.first_changed_at + debounce
+            end
         from merged as m
         order by m.profile_id
         on conflict (profile_id) do update
@@ -177,6 +239,11 @@ begin
                 end,
                 later_changed_at = case
                     when q.token is not null then least(q.later_changed_at, excluded.first_changed_at)
+                end,
+                due_at = case when q.error is null and excluded.priority = 0 then null else q.due_at end,
+                later_due_at = case
+                    when q.token is not null and least(q.later_priority, excluded.priority) = 10
+                        then coalesce(q.later_due_at, excluded.due_at)
                 end
         returning q.profile_id
     )
@@ -191,5 +258,5 @@ begin
 end;
 $function$;
 
-comment on function caas_fold(integer, bigint, bigint[]) is
+comment on function caas_fold(integer, bigint, bigint[], interval) is
     'Moves up to max_marks marks into the queue; returns marks taken, entries written and the last mark''s id.';

@@ -19,11 +19,12 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     with marked as (
-        insert into public.caas_changes (reason, priority, profile_id)
+        insert into public.caas_changes (reason, priority, profile_id, whole)
         select distinct
             left(btrim(caas_recalculate.reason), 100),
             caas_recalculate.priority,
-            ids.id
+            ids.id,
+            true
         from unnest(profile_ids) as ids (id)
         where ids.id is not null
         returning id
@@ -35,7 +36,7 @@ begin
     if marks is null then
         return;
     end if;
-    perform public.caas_fold(cardinality(marks), 0::bigint, marks);
+    perform public.caas_fold(cardinality(marks), 0::bigint, marks, interval '0 seconds');
     return query
     select
         q.profile_id,

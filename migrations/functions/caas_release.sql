@@ -34,7 +34,8 @@ begin
         first_changed_at = least(q.first_changed_at, q.later_changed_at),
         later_priority = null,
         later_reasons = null,
-        later_changed_at = null
+        later_changed_at = null,
+        later_due_at = null
     where q.profile_id = any(profile_ids)
         and q.token = claim_token;
     get diagnostics released = row_count;

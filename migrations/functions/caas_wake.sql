@@ -64,6 +64,7 @@ begin
         later_priority = null,
         later_reasons = null,
         later_changed_at = null,
+        later_due_at = null,
         place = nextval('public.caas_generation')
     where q.profile_id = any(chosen);
     get diagnostics lost = row_count;

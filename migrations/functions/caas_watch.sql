@@ -13,8 +13,8 @@
 --
 -- watched   the table
 -- identity  its primary key columns
--- keys      columns whose values are marked, as 'column' or 'column as target'; targets: profile_id, listing_id,
---           booking_id
+-- keys      columns whose values are marked, as 'column' or 'column as target'; targets that say whose score:
+--           profile_id, listing_id, booking_id; that say which cell: other_id, touched_at
 -- columns   the further columns whose change matters
 -- condition restricts the rows that matter; the row is called changed
 -- inserts   whether a new row matters
@@ -95,7 +95,8 @@ begin
                 'select distinct %L, <deleted>, %s from (<rows>) as changed where (%s) and (%s)',
                 watched,
                 string_agg(format('changed.%I', r.key), ', ' order by r.place),
-                string_agg(format('changed.%I is not null', r.key), ' or '),
+                string_agg(format('changed.%I is not null', r.key), ' or ')
+                    filter (where r.target in ('profile_id', 'listing_id', 'booking_id')),
                 condition
             )
         into marked_columns, mark

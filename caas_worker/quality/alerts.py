@@ -1,0 +1,17 @@
+"""When alerts are raised and when they resolve (scoring 8)."""
+
+from collections.abc import Mapping
+
+from caas_worker.quality.model import QualityScore
+
+
+def conditions(ths: QualityScore, tcrs: QualityScore) -> Mapping[str, bool | None]:
+    """By alert type: True raises, False resolves, None leaves it as it is, for want of a fresh score."""
+    return {"high_reliability_risk": is_high_risk(ths), "churn_risk": is_high_risk(tcrs)}
+
+
+def is_high_risk(score: QualityScore) -> bool | None:
+    """Whether the level is the one that alerts are for: it already looks at the clauses and at the days behind."""
+    if score.value is None or score.level == "insufficient_data":
+        return None
+    return score.level == "high_risk"

@@ -1,0 +1,353 @@
+-- listed: a page of tutors; only the key that sorts is computed for those who are not on it
+select
+    tutor.profile_id,
+    tutor.is_high_risk,
+    tutor.risk_level,
+    tutor.reschedule_rate_7d,
+    tutor.reschedule_rate_30d,
+    tutor.reschedule_rate_90d,
+    tutor.threshold,
+    tutor.performance_tier,
+    tutor.ths,
+    tutor.tcrs,
+    tutor.active_alerts,
+    tutor.sessions_completed_30d,
+    tutor.avg_rating_30d,
+    tutor.total_score,
+    tutor.calculated_at
+from (
+    select
+        r.profile_id,
+        r.level as risk_level,
+        r.calculated_at,
+        coalesce((r.components ->> 'is_high_risk')::boolean, false) as is_high_risk,
+        (r.components ->> 'reschedule_rate_7d')::numeric as reschedule_rate_7d,
+        (r.components ->> 'reschedule_rate_30d')::numeric as reschedule_rate_30d,
+        (r.components ->> 'reschedule_rate_90d')::numeric as reschedule_rate_90d,
+        (r.components ->> 'threshold')::numeric as threshold,
+        (
+            select m.performance_tier
+            from tutor_performance_metrics as m
+            where m.profile_id = r.profile_id
+                and m.time_window = '30day'
+            order by m.calculation_date desc
+            limit 1
+        ) as performance_tier,
+        (
+            select m.sessions_completed
+            from tutor_performance_metrics as m
+            where m.profile_id = r.profile_id
+                and m.time_window = '30day'
+            order by m.calculation_date desc
+            limit 1
+        ) as sessions_completed_30d,
+        (
+            select m.avg_rating
+            from tutor_performance_metrics as m
+            where m.profile_id = r.profile_id
+                and m.time_window = '30day'
+            order by m.calculation_date desc
+            limit 1
+        ) as avg_rating_30d,
+        (
+            select t.value
+            from tutor_scores as t
+            where t.profile_id = r.profile_id
+                and t.score_type = 'ths'
+        ) as ths,
+        (
+            select t.value
+            from tutor_scores as t
+            where t.profile_id = r.profile_id
+                and t.score_type = 'tcrs'
+        ) as tcrs,
+        (
+            select count(*)
+            from tutor_alerts as a
+            where a.profile_id = r.profile_id
+                and a.status in ('open', 'acknowledged')
+        ) as active_alerts,
+        (
+            select s.total_score
+            from caas_every_score as s
+            where s.profile_id = r.profile_id
+        ) as total_score
+    from tutor_scores as r
+    where r.score_type = 'reschedule_risk'
+        and r.profile_id between %(first)s::uuid and %(last)s::uuid
+        and (
+            %(high_risk)s::boolean is null
+            or coalesce((r.components ->> 'is_high_risk')::boolean, false) = %(high_risk)s::boolean
+        )
+) as tutor
+cross join lateral (
+    select
+        case %(sort_by)s
+            when 'is_high_risk' then tutor.is_high_risk::integer
+            when 'risk_level' then array_position('{low,medium,high}'::text[], tutor.risk_level)
+            when 'reschedule_rate_7d' then tutor.reschedule_rate_7d
+            when 'reschedule_rate_30d' then tutor.reschedule_rate_30d
+            when 'reschedule_rate_90d' then tutor.reschedule_rate_90d
+            when 'threshold' then tutor.threshold
+            when 'performance_tier' then array_position(
+                '{Exemplary,Strong,Developing,Needs Attention,At Risk}'::text[], tutor.performance_tier
+            )
+            when 'ths' then tutor.ths
+            when 'tcrs' then tutor.tcrs
+            when 'active_alerts' then tutor.active_alerts
+            when 'sessions_completed_30d' then tutor.sessions_completed_30d
+            when 'avg_rating_30d' then tutor.avg_rating_30d
+            when 'total_score' then tutor.total_score
+            when 'calculated_at' then extract(epoch from tutor.calculated_at)
+        end as key
+) as sorted
+order by
+    case when not %(descending)s::boolean then sorted.key end asc nulls last,
+    case when %(descending)s::boolean then sorted.key end desc nulls last,
+    case when %(descending)s::boolean and %(sort_by)s = 'profile_id' then tutor.profile_id end desc,
+    tutor.profile_id asc
+limit %(most)s::integer
+offset %(skipped)s::integer;
+
+-- counted: how many tutors match
+select count(*) as total
+from tutor_scores as r
+where r.score_type = 'reschedule_risk'
+    and r.profile_id between %(first)s::uuid and %(last)s::uuid
+    and (
+        %(high_risk)s::boolean is null
+        or coalesce((r.components ->> 'is_high_risk')::boolean, false) = %(high_risk)s::boolean
+    );
+
+-- without_jit: compiling the statements of lists takes longer than running them
+select set_config('jit', 'off', true);
+
+-- ranked: a page of the risk list (scoring 10), the highest risk first
+select
+    tutor.profile_id,
+    tutor.fsrs,
+    tutor.ths,
+    tutor.tcrs,
+    tutor.active_alerts,
+    sums.risk
+from (
+    select
+        r.profile_id,
+        ths.value as ths,
+        tcrs.value as tcrs,
+        coalesce(alerts.active, 0) as active_alerts,
+        (
+            select s.value
+            from session_scores as s
+            where s.profile_id = r.profile_id
+                and s.score_type = 'fsrs'
+            order by s.starts_at desc, s.booking_id desc
+            limit 1
+        ) as fsrs
+    from tutor_scores as r
+    left join tutor_scores as ths
+        on ths.profile_id = r.profile_id
+        and ths.score_type = 'ths'
+    left join tutor_scores as tcrs
+        on tcrs.profile_id = r.profile_id
+        and tcrs.score_type = 'tcrs'
+    left join (
+        select
+            a.profile_id,
+            count(*) as active
+        from tutor_alerts as a
+        where a.status in ('open', 'acknowledged')
+        group by a.profile_id
+    ) as alerts on alerts.profile_id = r.profile_id
+    where r.score_type = 'reschedule_risk'
+    offset 0
+) as tutor
+cross join lateral (
+    select
+        coalesce(tutor.fsrs, 30)
+        + 100
+        - coalesce(tutor.ths, 65)
+        + 100 * coalesce(tutor.tcrs, 0.4)
+        + 20 * tutor.active_alerts as risk
+) as sums
+order by sums.risk desc, tutor.profile_id asc
+limit %(most)s::integer
+offset %(skipped)s::integer;
+
+-- known: whether this is a tutor
+select
+from tutor_scores as r
+where r.profile_id = %(profile_id)s::uuid
+    and r.score_type = 'reschedule_risk';
+
+-- scores: health, churn risk and reschedule risk of a tutor
+select
+    t.score_type,
+    t.value,
+    t.level,
+    t.components,
+    t.version,
+    t.calculated_at
+from tutor_scores as t
+where t.profile_id = %(profile_id)s::uuid
+order by array_position('{ths,tcrs,reschedule_risk}'::text[], t.score_type);
+
+-- metrics: a tutor's metrics of the newest calculation day, by window
+select
+    newest.time_window,
+    newest.calculation_date,
+    newest.sessions_completed,
+    newest.avg_rating,
+    newest.first_session_success_rate,
+    newest.reschedule_rate,
+    newest.no_show_count,
+    newest.engagement_score,
+    newest.learning_objectives_met_pct,
+    newest.response_time_avg_minutes,
+    newest.performance_tier,
+    newest.flags,
+    newest.calculated_at
+from unnest(%(windows)s::text[]) with ordinality as wanted (time_window, place)
+cross join lateral (
+    select m.*
+    from tutor_performance_metrics as m
+    where m.profile_id = %(profile_id)s::uuid
+        and m.time_window = wanted.time_window
+    order by m.calculation_date desc
+    limit 1
+) as newest
+order by wanted.place;
+
+-- alerts: a tutor's alerts, active ones or all, the newest first
+select
+    a.id,
+    a.profile_id,
+    a.alert_type,
+    a.severity,
+    a.status,
+    a.score_value,
+    a.booking_id,
+    a.raised_at,
+    a.last_checked_at,
+    a.acknowledged_at,
+    a.acknowledged_by,
+    a.resolved_at,
+    a.resolved_by,
+    a.auto_resolved,
+    a.email_status
+from tutor_alerts as a
+where a.profile_id = %(profile_id)s::uuid
+    and (%(ended)s::boolean or a.status in ('open', 'acknowledged'))
+order by a.raised_at desc, a.id desc
+limit %(limit)s;
+
+-- summary: a tutor's newest sessions in words
+select
+    s.profile_id,
+    s.trend,
+    s.average_sqs,
+    s.summary,
+    s.what_went_well,
+    s.improvement_suggestion,
+    s.calculated_at
+from tutor_performance_summaries as s
+where s.profile_id = %(profile_id)s::uuid;
+
+-- weeks: a tutor's weeks that ended at most so many days ago, from the first with a session on, the oldest first
+with today as (
+    select
+        local.day,
+        local.day - (extract(isodow from local.day)::integer - 1) as monday
+    from (
+        select (coalesce(%(as_of)s::timestamptz, now()) at time zone %(zone)s)::date as day
+    ) as local
+),
+
+closed as (
+    select
+        today.monday - 7 * back.weeks as week_start,
+        today.monday - 7 * back.weeks + 6 as week_end
+    from today
+    cross join generate_series(%(most)s::integer, 1, -1) as back (weeks)
+    where today.monday - 7 * back.weeks + 6 >= today.day - %(days)s::integer
+        and today.monday - 7 * back.weeks + 6 >= (
+            select min(d.day)
+            from tutor_daily_aggregates as d
+            where d.profile_id = %(profile_id)s::uuid
+        )
+)
+
+select
+    closed.week_start,
+    closed.week_end,
+    taught.sessions,
+    taught.sessions_completed,
+    taught.tutor_reschedules,
+    taught.no_shows,
+    coalesce(round(100.0 * taught.tutor_reschedules / nullif(taught.sessions, 0), 2), 0) as reschedule_rate
+from closed
+cross join lateral (
+    select
+        coalesce(sum(d.sessions), 0) as sessions,
+        coalesce(sum(d.sessions_completed), 0) as sessions_completed,
+        coalesce(sum(d.reschedules_tutor_initiated), 0) as tutor_reschedules,
+        coalesce(sum(d.no_shows), 0) as no_shows
+    from tutor_daily_aggregates as d
+    where d.profile_id = %(profile_id)s::uuid
+        and d.day between closed.week_start and closed.week_end
+) as taught
+order by closed.week_start;
+
+-- daily: a tutor's days with sessions among the last so many, today included, the oldest first
+select
+    d.day,
+    d.sessions,
+    d.sessions_completed,
+    d.reschedules_tutor_initiated as tutor_reschedules,
+    d.no_shows,
+    d.avg_lateness_min
+from tutor_daily_aggregates as d
+cross join lateral (
+    select (coalesce(%(as_of)s::timestamptz, now()) at time zone %(zone)s)::date as day
+) as today
+where d.profile_id = %(profile_id)s::uuid
+    and d.day between today.day - (%(days)s::integer - 1) and today.day
+order by d.day;
+
+-- acknowledge: take notice of an open alert
+update tutor_alerts as a
+set
+    status = 'acknowledged',
+    acknowledged_at = clock_timestamp(),
+    acknowledged_by = %(actor)s
+where a.id = %(alert_id)s::uuid
+    and a.status = 'open';
+
+-- resolve: end an alert that is active
+update tutor_alerts as a
+set
+    status = 'resolved',
+    resolved_at = clock_timestamp(),
+    resolved_by = %(actor)s
+where a.id = %(alert_id)s::uuid
+    and a.status in ('open', 'acknowledged');
+
+-- alert: one alert
+select
+    a.id,
+    a.profile_id,
+    a.alert_type,
+    a.severity,
+    a.status,
+    a.score_value,
+    a.booking_id,
+    a.raised_at,
+    a.last_checked_at,
+    a.acknowledged_at,
+    a.acknowledged_by,
+    a.resolved_at,
+    a.resolved_by,
+    a.auto_resolved,
+    a.email_status
+from tutor_alerts as a
+where a.id = %(alert_id)s::uuid;

@@ -1,0 +1,59 @@
+-- Removes what is kept of tutors who are none any more; with is_gone, of profiles that no longer exist, all of it. Called
+-- under the locks of their entries. Writes every table of cells and quality scores.
+create or replace function caas_forget(
+    profile_ids uuid[],
+    is_gone boolean default true
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+begin
+    if cardinality(profile_ids) = 0 then
+        return;
+    end if;
+    delete from public.tutor_daily_aggregates as d
+    where d.profile_id = any(profile_ids);
+    delete from public.caas_daily_events as d
+    where d.profile_id = any(profile_ids);
+    delete from public.tutor_performance_metrics as m
+    where m.profile_id = any(profile_ids);
+    delete from public.tutor_scores as s
+    where s.profile_id = any(profile_ids);
+    delete from public.session_scores as s
+    where s.profile_id = any(profile_ids);
+    delete from public.tutor_alerts as a
+    where a.profile_id = any(profile_ids);
+    delete from public.tutor_performance_summaries as s
+    where s.profile_id = any(profile_ids);
+    delete from public.email_reports as r
+    where r.profile_id = any(profile_ids);
+    update public.caas_cell_states as s
+    set
+        taught_until = null,
+        next_due_at = null,
+        swept = false,
+        performance_tier = null
+    where s.profile_id = any(profile_ids)
+        and not is_gone;
+    if is_gone then
+        delete from public.tutor_thresholds as t
+        where t.profile_id = any(profile_ids);
+        delete from public.caas_pair_cells as c
+        where c.profile_id = any(profile_ids);
+        delete from public.caas_pair_sums as s
+        where s.profile_id = any(profile_ids);
+        delete from public.caas_touched_cells as t
+        where t.profile_id = any(profile_ids);
+        delete from public.caas_cell_states as s
+        where s.profile_id = any(profile_ids);
+    end if;
+end;
+$function$;
+
+comment on function caas_forget(uuid[], boolean) is
+    'Removes the cells and quality scores of who is no tutor any more, or gone.';

@@ -1,0 +1,282 @@
+-- Cells, second part, in the transaction that publishes what depends on them: writes the day cells that the marks of
+-- claimed tutors touched, and the session quality (scoring 6) of those days. Locks the entries that are still the
+-- token's, in the order of profile_id. Reads caas_touched_cells, caas_cell_states and what caas_taught_sessions and
+-- caas_told_events do; writes tutor_daily_aggregates, caas_daily_events, session_scores, caas_cell_states, and
+-- email_reports where there is a recipient.
+--
+-- The days since the last time are always written anew: a session that lay in the future then may have begun. A mark
+-- names a day of UTC, which lies in one or two of the zone's. What was touched of others than tutors is forgotten.
+-- settled: those of the claimed whose outcome is published now, whether tutors or not.
+-- A report is written for a session of the last two days that a change brought, not for what a whole refresh finds.
+-- Returns the tutors whose cells are written, and whether every one of them was: their scores are to follow.
+create or replace function caas_refresh_days(
+    claim_token uuid,
+    claimed uuid[],
+    settled uuid[],
+    tutors uuid[],
+    as_of timestamptz,
+    zone text,
+    recipient text
+)
+returns table (profile_id uuid, is_whole boolean)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+#variable_conflict use_column
+declare
+    ours uuid[];
+    teaching uuid[];
+    whole uuid[];
+    item_ids uuid[];
+    from_times timestamptz[];
+    to_times timestamptz[];
+begin
+    select array_agg(locked.profile_id)
+    into ours
+    from (
+        select q.profile_id
+        from public.caas_recalculation_queue as q
+        where q.profile_id = any(claimed)
+            and q.token = claim_token
+        order by q.profile_id
+        for update
+    ) as locked;
+
+    select array_agg(ids.profile_id order by ids.profile_id)
+    into teaching
+    from unnest(ours) as ids (profile_id)
+    where ids.profile_id = any(tutors);
+
+    with taken as (
+        delete from public.caas_touched_cells as t
+        where t.profile_id = any(ours)
+            and t.profile_id = any(settled)
+            and t.cell in ('day', 'days')
+        returning t.profile_id, t.cell, t.day
+    ),
+
+    known as (
+        select
+            ids.profile_id,
+            (
+                select (least(s.taught_until, as_of) at time zone zone)::date
+                from public.caas_cell_states as s
+                where s.profile_id = ids.profile_id
+            ) as since
+        from unnest(teaching) as ids (profile_id)
+    ),
+
+    every_day as (
+        select t.profile_id
+        from taken as t
+        where t.cell = 'days'
+            and t.profile_id = any(teaching)
+        union
+        select k.profile_id
+        from known as k
+        where k.since is null
+    ),
+
+    singles as (
+        select distinct
+            k.profile_id,
+            d.day
+        from taken as t
+        cross join lateral (
+            select
+                same.profile_id,
+                same.since
+            from known as same
+            where same.profile_id = t.profile_id
+                and same.since is not null
+        ) as k
+        cross join lateral (
+            values
+            ((t.day::timestamp at time zone 'UTC' at time zone zone)::date),
+            (((((t.day + 1)::timestamp at time zone 'UTC') - interval '1 microsecond') at time zone zone)::date)
+        ) as d (day)
+        where t.cell = 'day'
+            and d.day < k.since
+    ),
+
+    items (profile_id, from_time, to_time) as (
+        select
+            e.profile_id,
+            '-infinity'::timestamptz,
+            'infinity'::timestamptz
+        from every_day as e
+        union all
+        select
+            k.profile_id,
+            k.since::timestamp at time zone zone,
+            'infinity'
+        from known as k
+        where k.since is not null
+            and k.profile_id not in (select e.profile_id from every_day as e)
+        union all
+        select
+            s.profile_id,
+            s.day::timestamp at time zone zone,
+            (s.day + 1)::timestamp at time zone zone
+        from singles as s
+        where s.profile_id not in (select e.profile_id from every_day as e)
+    )
+
+    select
+        array_agg(i.profile_id),
+        array_agg(i.from_time),
+        array_agg(i.to_time),
+        (
+            select array_agg(e.profile_id)
+            from every_day as e
+        )
+    into item_ids, from_times, to_times, whole
+    from items as i;
+
+    if item_ids is null then
+        return;
+    end if;
+
+    delete from public.tutor_daily_aggregates as d
+    using (
+        select
+            ids.profile_id,
+            (ids.from_time at time zone zone)::date as from_day,
+            (ids.to_time at time zone zone)::date as to_day
+        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        offset 0
+    ) as i
+    where d.profile_id = i.profile_id
+        and d.day >= i.from_day
+        and d.day < i.to_day;
+    delete from public.caas_daily_events as d
+    using (
+        select
+            ids.profile_id,
+            (ids.from_time at time zone zone)::date as from_day,
+            (ids.to_time at time zone zone)::date as to_day
+        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        offset 0
+    ) as i
+    where d.profile_id = i.profile_id
+        and d.day >= i.from_day
+        and d.day < i.to_day;
+    delete from public.session_scores as s
+    using (
+        select ids.*
+        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        offset 0
+    ) as i
+    where s.profile_id = i.profile_id
+        and s.score_type = 'sqs'
+        and s.starts_at >= i.from_time
+        and s.starts_at < i.to_time;
+
+    with sessions as materialized (
+        select t.*
+        from public.caas_taught_sessions(item_ids, from_times, to_times, as_of, zone) as t
+    ),
+
+    judged as (
+        insert into public.session_scores as s (
+            booking_id, score_type, profile_id, client_id, starts_at, value, level, components, version, calculated_at
+        )
+        select
+            q.booking_id,
+            'sqs',
+            q.profile_id,
+            q.client_id,
+            q.starts_at,
+            q.value,
+            case when q.value < 60 then 'risk' when q.value <= 75 then 'warn' else 'ok' end,
+            jsonb_build_object('late', q.late, 'short', q.short, 'tech', q.tech),
+            'sqs-v1',
+            as_of
+        from (
+            select
+                t.*,
+                100 - t.late - t.short - t.tech as value
+            from sessions as t
+            where t.short is not null
+        ) as q
+        order by q.booking_id
+        -- a session that moved here from another tutor
+        on conflict (booking_id, score_type) do update
+            set
+                profile_id = excluded.profile_id,
+                client_id = excluded.client_id,
+                starts_at = excluded.starts_at,
+                value = excluded.value,
+                level = excluded.level,
+                components = excluded.components,
+                version = excluded.version,
+                calculated_at = excluded.calculated_at
+    ),
+
+    reported as (
+        insert into public.email_reports (booking_id, profile_id, recipient_email, subject)
+        select
+            t.booking_id,
+            t.profile_id,
+            recipient,
+            'Session report ' || t.booking_id
+        from sessions as t
+        where recipient is not null
+            and t.starts_at > as_of - interval '2 days'
+            and (t.profile_id = any(whole)) is not true
+        order by t.booking_id
+        on conflict (booking_id) do nothing
+    )
+
+    insert into public.tutor_daily_aggregates (
+        profile_id, day, sessions, sessions_completed, reschedules_tutor_initiated, no_shows, started, on_time,
+        lateness_min, ratings, rating_sum, first_ratings, first_ratings_good, engagement_count, engagement_sum,
+        objectives_answered, objectives_met
+    )
+    select
+        t.profile_id,
+        t.day,
+        count(*),
+        count(*) filter (where t.status = 'Completed'),
+        count(*) filter (where t.is_rescheduled_by_tutor),
+        count(*) filter (where t.is_missed_by_tutor),
+        count(t.minutes_late),
+        count(*) filter (where t.minutes_late <= 10),
+        coalesce(sum(t.minutes_late), 0),
+        sum(t.ratings),
+        sum(t.rating_sum),
+        coalesce(sum(t.ratings) filter (where t.is_first), 0),
+        coalesce(sum(t.good_ratings) filter (where t.is_first), 0),
+        count(t.engagement_score),
+        coalesce(sum(t.engagement_score), 0),
+        count(t.objectives_met),
+        count(*) filter (where t.objectives_met)
+    from sessions as t
+    group by t.profile_id, t.day;
+
+    insert into public.caas_daily_events (profile_id, day, logins, responses, response_minutes)
+    select t.*
+    from public.caas_told_events(item_ids, from_times, to_times, as_of, zone) as t;
+
+    insert into public.caas_cell_states as s (profile_id, taught_until)
+    select
+        ids.profile_id,
+        as_of
+    from unnest(teaching) as ids (profile_id)
+    order by ids.profile_id
+    on conflict (profile_id) do update
+        set taught_until = excluded.taught_until;
+    return query
+    select
+        ids.profile_id,
+        (ids.profile_id = any(whole)) is true
+    from unnest(teaching) as ids (profile_id);
+end;
+$function$;
+
+comment on function caas_refresh_days(uuid, uuid[], uuid[], uuid[], timestamptz, text, text) is
+    'Writes the touched day cells of those claimed tutors that are still the token''s; returns these tutors.';

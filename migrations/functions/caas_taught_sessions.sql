@@ -1,0 +1,136 @@
+-- Sessions (scoring 2) of tutors in ranges of time, with all that cells and session scores take from them: one row per
+-- session. Reads listings, bookings, reschedules and profile_reviews, along the indexes listings (profile_id), bookings
+-- (listing_id, scheduled_start), reschedules (booking_id) and profile_reviews (booking_id); why `lateral … offset 0`:
+-- see caas_count_pairs.
+--
+-- A session is a booking that is completed, rescheduled or a no-show and whose start has come by as_of. Its day is that
+-- of its start in the zone. Minutes late are of completed sessions with a start time; what is infinite is not known.
+-- late, short and tech are what a session loses of its quality, sqs-v1 (scoring 6): null without actual times.
+create or replace function caas_taught_sessions(
+    profile_ids uuid[],
+    from_times timestamptz[],
+    to_times timestamptz[],
+    as_of timestamptz,
+    zone text
+)
+returns table (
+    profile_id uuid,
+    day date,
+    booking_id uuid,
+    client_id uuid,
+    starts_at timestamptz,
+    status text,
+    is_rescheduled_by_tutor boolean,
+    is_missed_by_tutor boolean,
+    minutes_late numeric,
+    late integer,
+    short integer,
+    tech integer,
+    is_first boolean,
+    engagement_score numeric,
+    objectives_met boolean,
+    ratings integer,
+    good_ratings integer,
+    rating_sum integer
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+set row_security = off
+set enable_seqscan = off
+set enable_memoize = off
+set enable_sort = off
+set enable_bitmapscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $function$
+#variable_conflict use_column
+begin
+    return query
+    select
+        ids.profile_id,
+        (b.scheduled_start at time zone zone)::date,
+        b.id,
+        b.client_id,
+        b.scheduled_start,
+        b.status,
+        b.status = 'Rescheduled' and exists(
+            select
+            from public.reschedules as r
+            where r.booking_id = b.id
+                and r.initiator = 'tutor'
+        ),
+        b.status = 'No-show' and b.no_show_by is not distinct from 'tutor',
+        q.minutes_late,
+        case when q.minutes_short is not null then least(30, 2 * ceil(q.minutes_late))::integer end,
+        case
+            when q.minutes_short <= 5 then 0
+            when q.minutes_short > 5 then least(40, ceil(q.minutes_short))::integer
+        end,
+        case when q.minutes_short is not null then 10 * coalesce(b.tech_issue, false)::integer end,
+        b.session_number is not distinct from 1,
+        b.engagement_score,
+        b.learning_objectives_met,
+        v.ratings,
+        v.good,
+        v.total
+    from unnest(profile_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+    cross join lateral (
+        select own.id
+        from public.listings as own
+        where own.profile_id = ids.profile_id
+        offset 0
+    ) as l
+    cross join lateral (
+        select
+            held.id,
+            held.client_id,
+            held.status::text as status,
+            held.no_show_by,
+            held.scheduled_start,
+            held.scheduled_end,
+            held.actual_start,
+            held.actual_end,
+            held.tech_issue,
+            held.session_number,
+            case when held.engagement_score between 0 and 1 then held.engagement_score end as engagement_score,
+            held.learning_objectives_met
+        from public.bookings as held
+        where held.listing_id = l.id
+            and held.scheduled_start >= ids.from_time
+            and held.scheduled_start < ids.to_time
+            and held.scheduled_start <= as_of
+            and held.scheduled_start >= '0001-01-03 00:00:00+00'
+            and held.status in ('Completed', 'Rescheduled', 'No-show')
+        offset 0
+    ) as b
+    cross join lateral (
+        select
+            case
+                when b.status = 'Completed' and isfinite(b.actual_start)
+                    then greatest(extract(epoch from b.actual_start - b.scheduled_start) / 60, 0)
+            end as minutes_late,
+            case
+                when
+                    b.status = 'Completed'
+                    and isfinite(b.actual_start)
+                    and isfinite(b.actual_end)
+                    and isfinite(b.scheduled_end)
+                    then extract(epoch from b.scheduled_end - b.actual_end) / 60
+            end as minutes_short
+    ) as q
+    cross join lateral (
+        select
+            count(got.rating)::integer as ratings,
+            (count(*) filter (where got.rating >= 4))::integer as good,
+            coalesce(sum(got.rating), 0)::integer as total
+        from public.profile_reviews as got
+        where got.booking_id = b.id
+            and got.reviewee_id = ids.profile_id
+            and got.reviewer_id is distinct from got.reviewee_id
+    ) as v;
+end;
+$function$;
+
+comment on function caas_taught_sessions(uuid[], timestamptz[], timestamptz[], timestamptz, text) is
+    'The sessions of tutors in ranges of time, one row per session.';
