@@ -168,9 +168,7 @@ def _sums(row: Mapping[str, Any]) -> TutorSums:
         today=today,
         # how long ago does not matter beyond the longest window
         first_day=None if age is None else today - timedelta(days=min(age, 90)),
-        windows={
-            f"{days}day": WindowSums(*sums) if (sums := row[f"sums_{days}"]) else NOTHING for days in (7, 30, 90)
-        },
+        windows={f"{days}day": WindowSums(*sums) if (sums := row[f"sums_{days}"]) else NOTHING for days in (7, 30, 90)},
         completed_by_day=[completed.get(str(age), 0) for age in range(14)],
         lateness_by_day=[lateness.get(str(age)) for age in range(7)],
         threshold=row["threshold"],

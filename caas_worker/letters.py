@@ -77,7 +77,7 @@ KINDS = {
     "high_reliability_risk": Kind(
         "High reliability risk",
         "Health score",
-        "of 100; higher is better, an alert below 55",
+        "of 100; higher is better, an alert below 55, or with half of the sessions missed or moved",
         "In the last 7 days the tutor missed sessions, moved them or began them late so often that clients can't rely "
         "on the next one.",
     ),

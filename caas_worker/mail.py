@@ -106,7 +106,7 @@ def _tls(parts: SplitResult) -> Literal["always", "offered", "required", "off"]:
 
 
 def address(text: str, setting: str) -> Address:
-    """The one address that a setting holds, with or without a name.
+    """The one address that a setting holds, with or without a name. An international domain is written as xn--….
 
     Raises:
         SettingsError: it holds none, or several.
@@ -115,7 +115,8 @@ def address(text: str, setting: str) -> Address:
     with contextlib.suppress(ValueError, IndexError):
         message["From"] = text.strip()
         [found] = message["From"].addresses
-        if found.username and found.domain and " " not in found.addr_spec and not message["From"].defects:
+        is_whole = found.username and found.domain and not message["From"].defects
+        if is_whole and found.addr_spec.isascii() and " " not in found.addr_spec:
             return Address(found.display_name, found.username, found.domain)
     raise SettingsError(f"{setting} is no e-mail address. Examples: alerts@example.org, Alerts <alerts@example.org>")
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from email.errors import MessageError
 from email.message import EmailMessage
 from typing import Any, Literal
 from uuid import UUID
@@ -213,14 +214,15 @@ def _write(post: Mailer, settings: Settings, kind: str, row: dict[str, Any]) -> 
         else:
             recipient, name = row.pop("recipient_email"), f"session-{row['booking_id']}"
             letter = report_letter(Report(**row), settings.tutor_url)
-        return post.message(recipient, letter.subject, letter.text, letter.html, name)
-    except ValueError:
-        return Answer(Ending.REFUSED, "the recipient is no e-mail address")
     except Exception as error:
         # one letter that can't be written must not hold up the others
         log.exception("a letter could not be written")
         sentry.report(error)
         return Answer(Ending.POSTPONED, f"it could not be written: {type(error).__name__}")
+    try:
+        return post.message(recipient, letter.subject, letter.text, letter.html, name)
+    except (ValueError, IndexError, MessageError):
+        return Answer(Ending.REFUSED, "the recipient is no e-mail address")
 
 
 def record(db: Database, results: Sequence[Result]) -> None:
@@ -323,21 +325,12 @@ def delivering(db: Database, settings: Settings, stop: threading.Event) -> Itera
         thread.join(LEAVE_SECONDS)
 
 
-def status(db: Database) -> dict[str, Any]:
-    """Letters by kind and state, how long the oldest pending one waits, and why one last failed."""
+def status(db: Database) -> dict[str, dict[str, Any]]:
+    """Of each kind: letters by state, how long the oldest pending one waits, and why one last failed."""
     with db.transaction() as connection:
         cursor = connection.cursor(row_factory=dict_row)
-        rows = {row.pop("kind"): row for row in cursor.execute(statements("outbox")["status"]).fetchall()}
-    waiting = [row["oldest_pending_seconds"] for row in rows.values() if row["pending"]]
-    errors = [row["last_error"] for row in rows.values() if row["last_error"]]
-    return {
-        **{
-            kind: {state: rows[kind][state] if kind in rows else 0 for state in ("pending", "sent", "failed")}
-            for kind in ("reports", "alerts")
-        },
-        "oldest_pending_seconds": max(waiting, default=None),
-        "last_error": next(iter(errors), None),
-    }
+        rows = cursor.execute(statements("outbox")["status"]).fetchall()
+    return {row.pop("kind"): row for row in rows}
 
 
 def due(db: Database) -> int:

@@ -62,7 +62,7 @@ class Mailbox:
 
     async def handle_NOOP(self, server: SMTP, _: Session, __: Envelope, ___: str) -> str:  # noqa: N802
         if self.ends_idle_connections:
-            server.transport.abort()
+            _hang_up(server)
         return "250 OK"
 
     async def handle_MAIL(  # noqa: N802
@@ -83,7 +83,7 @@ class Mailbox:
         if answer := self.refuses_letter(envelope):
             return answer
         if self.hangs_up(envelope):
-            server.transport.abort()
+            _hang_up(server)
             return "250 nobody hears this"
         if self.falls_silent(envelope):
             await asyncio.Event().wait()
@@ -93,6 +93,11 @@ class Mailbox:
         self.letters.append(letter)
         self.recipients.append(list(envelope.rcpt_tos))
         return "250 OK"
+
+
+def _hang_up(server: SMTP) -> None:
+    assert isinstance(server.transport, asyncio.Transport)
+    server.transport.abort()
 
 
 def knows(user: str, password: str) -> Callable[..., AuthResult]:

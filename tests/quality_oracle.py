@@ -540,7 +540,7 @@ def reschedule_risk(sessions: Sequence[Session], today: date, threshold: float) 
         assert rate is not None
         components[f"reschedule_rate_{days}d"] = rate
         components[f"sessions_{days}d"] = len(window)
-        components[f"reschedules_tutor_initiated_{days}d"] = rescheduled(window)
+        components[f"tutor_reschedules_{days}d"] = rescheduled(window)
         if len(window) >= 3:
             judging.append(rate)
     highest = max(judging, default=0.0)

@@ -1,15 +1,16 @@
-"""Who may call what: the worker key as a bearer token, and whom a calculation is counted against."""
+"""Who may call what, by the worker key or the API key, and whom a calculation is counted against."""
 
 import hashlib
 import ipaddress
 from typing import Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from caas_worker.api.service import Service
+from caas_worker.api.service import API_KEY_HEADER, Service
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="worker key", description="One of CAAS_WORKER_API_KEY.")
+_header = APIKeyHeader(name=API_KEY_HEADER, auto_error=False, scheme_name="API key", description="One of CAAS_API_KEY.")
 
 
 async def served(request: Request) -> Service:
@@ -25,6 +26,11 @@ async def worker_key(
     (await served(request)).worker_keys.check(offered.credentials if offered else None)
     assert offered is not None
     return f"key {hashlib.sha256(offered.credentials.encode()).hexdigest()}"
+
+
+async def api_key(request: Request, offered: Annotated[str | None, Depends(_header)]) -> None:
+    """Let callers with an API key pass."""
+    (await served(request)).api_keys.check(offered)
 
 
 def caller_of(request: Request) -> str:

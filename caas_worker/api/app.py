@@ -7,14 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
 from caas_worker import __version__
-from caas_worker.api import credibility, problems, state, work
+from caas_worker.api import credibility, problems, sessions, state, tutors, work
 from caas_worker.api.envelope import Envelope
-from caas_worker.api.service import Service
+from caas_worker.api.service import API_KEY_HEADER, Service
 
-ROUTERS = (state.router, work.router, credibility.router)
+ROUTERS = (state.router, work.router, credibility.router, tutors.router, sessions.router)
 
 
 def create(service: Service) -> FastAPI:
@@ -34,6 +35,15 @@ def create(service: Service) -> FastAPI:
                 for method in route.methods or ():
                     service.requests.expect(route.path, method, (200, 500, 503))
     app.add_middleware(Envelope, metrics=service.requests)
+    if service.origins:
+        # the outermost: browsers show a page no answer without its headers, errors included
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=[API_KEY_HEADER, "Authorization", "Content-Type"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
     return app
 
 
@@ -49,6 +59,8 @@ def build(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         summary="Credibility scores for the people of a marketplace.",
         openapi_tags=[
             {"name": "scores", "description": "Read a score, ask for a fresh one."},
+            {"name": "tutors", "description": "Figures of tutors, whom to look after first, alerts."},
+            {"name": "sessions", "description": "Write sessions into the application's tables."},
             {"name": "work", "description": "For schedulers and operators."},
             {"name": "state", "description": "For load balancers and Prometheus."},
         ],

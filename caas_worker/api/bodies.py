@@ -6,31 +6,36 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-ProfileId = Annotated[
+_Uuid = Annotated[
     str,
     Field(
         pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
         min_length=36,
         max_length=36,
-        description="Id of a profile, a uuid.",
     ),
 ]
+ProfileId = Annotated[_Uuid, Field(description="Id of a profile, a uuid.")]
+AlertId = Annotated[_Uuid, Field(description="Id of an alert, a uuid.")]
+SessionId = Annotated[_Uuid, Field(description="Id of a session, a uuid: that of its booking.")]
+ListingId = Annotated[_Uuid, Field(description="Id of a listing, a uuid.")]
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
     """JSON has one kind of number: 100.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-BatchSize = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_whole)]
-Batches = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
+BatchSize = Annotated[int, Field(ge=1, le=10_000), BeforeValidator(whole)]
+Batches = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What every request and answer is."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-class Problem(_Body):
+class Problem(Body):
     """What went wrong."""
 
     code: str = Field(description="A word for programs.", examples=["PROFILE_NOT_FOUND"])
@@ -38,13 +43,13 @@ class Problem(_Body):
     details: list[dict[str, Any]] = Field(description="For an invalid request: where it is wrong, and how.")
 
 
-class ProblemBody(_Body):
+class ProblemBody(Body):
     """The one shape of every error."""
 
     error: Problem
 
 
-class ScoreBody(_Body):
+class ScoreBody(Body):
     """A row of the score cache."""
 
     profile_id: UUID
@@ -62,7 +67,7 @@ class ScoreBody(_Body):
     generation: int | None = Field(description="Generation of the queue entry that it was computed for.")
 
 
-class QueuedBody(_Body):
+class QueuedBody(Body):
     """A calculation that was asked for and is not done."""
 
     profile_id: UUID
@@ -71,7 +76,7 @@ class QueuedBody(_Body):
     message: str | None = Field(description="Why it is not done yet, where that is known.")
 
 
-class DrainRequest(_Body):
+class DrainRequest(Body):
     """Limits of a drain; the service's own limits stay above them."""
 
     batch_size: BatchSize | None = Field(default=None, description="Profiles in a batch.")
@@ -79,7 +84,7 @@ class DrainRequest(_Body):
     max_seconds: float | None = Field(default=None, gt=0, le=300, description="Begin no batch after so many seconds.")
 
 
-class DrainBody(_Body):
+class DrainBody(Body):
     """What a drain did: the summary of `caas-worker drain`."""
 
     processed: int
@@ -97,7 +102,7 @@ class DrainBody(_Body):
     )
 
 
-class DepthBody(_Body):
+class DepthBody(Body):
     """Entries by priority."""
 
     manual: int
@@ -106,7 +111,7 @@ class DepthBody(_Body):
     backfill: int
 
 
-class QueueBody(_Body):
+class QueueBody(Body):
     """The queue at a glance: the figures of `caas-worker queue status`."""
 
     marks: int
@@ -123,7 +128,7 @@ class QueueBody(_Body):
     stalest_seconds: float = Field(description="Age of the oldest change of any kind that is not in the cache.")
 
 
-class HealthBody(_Body):
+class HealthBody(Body):
     """Whether the service can do its work."""
 
     status: Literal["ok", "unavailable"]

@@ -12,13 +12,17 @@ SHORTEST_KEY = 16
 class Keys:
     """The valid keys of some routes."""
 
-    def __init__(self, setting: str, configured: SecretStr | None) -> None:
+    def __init__(self, setting: str, configured: SecretStr | None, challenge: str = "Bearer") -> None:
         """Take the comma-separated keys of a setting.
+
+        Args:
+            challenge: how a caller presents one, for the header WWW-Authenticate.
 
         Raises:
             SettingsError: a key is too short to be a secret.
         """
         self._setting = setting
+        self._challenge = challenge
         written = configured.get_secret_value().split(",") if configured else []
         self._keys = [key.strip().encode() for key in written if key.strip()]
         if any(len(key) < SHORTEST_KEY for key in self._keys):
@@ -36,4 +40,4 @@ class Keys:
         presented = (offered or "").encode("utf-8", "surrogateescape")
         matches = [hmac.compare_digest(presented, key) for key in self._keys]
         if not any(matches):
-            raise KeyRefused
+            raise KeyRefused(challenge=self._challenge)

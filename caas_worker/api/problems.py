@@ -75,20 +75,23 @@ def install(app: FastAPI) -> None:
         status = http_status(error)
         headers = {}
         if isinstance(error, KeyRefused):
-            headers["WWW-Authenticate"] = "Bearer"
+            headers["WWW-Authenticate"] = error.challenge
         if seconds := next((RETRY_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_SECONDS), None):
             headers["Retry-After"] = str(seconds)
+        details = []
+        if isinstance(error, InvalidRequest) and error.where:
+            details = [{"where": error.where, "what": str(error)}]
         if status >= 500 and not isinstance(error, KeyNotSet | NotComputed):
             log.error("request failed", extra={"code": error.code, "error": impersonal(error)})
         tells = status < 500 or isinstance(error, KeyNotSet | NotComputed | RulesOutdated)
         message = str(error if tells else type(error)())  # what the database said is for the log
-        return answer(status, error.code, message, headers=headers)
+        return answer(status, error.code, message, details, headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         del request
         details = [
-            {"where": ".".join(str(part) for part in problem["loc"]), "what": problem["msg"]}
+            {"where": _printable(".".join(map(str, problem["loc"]))), "what": _printable(problem["msg"])}
             for problem in error.errors()
         ]
         return answer(400, InvalidRequest.code, str(InvalidRequest()), details)
@@ -99,3 +102,8 @@ def install(app: FastAPI) -> None:
         known = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: InvalidRequest.code, 413: TooLarge.code}
         code = known.get(error.status_code, "REFUSED")
         return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _printable(text: str) -> str:
+    """A text without halves of characters, which a caller may have put into a name and no answer can carry."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from caas_worker import read, rules, worker
 from caas_worker.api.keys import Keys
+from caas_worker.api.origins import origins
 from caas_worker.db import Database
 from caas_worker.desk import Desk
 from caas_worker.errors import DatabaseUnavailable, NotComputed, TooManyRequests
@@ -33,6 +34,7 @@ PATIENCE_SECONDS = 2.0
 DRAINS_AT_ONCE = 2
 AWAY_SECONDS = 1.0
 CLOSING_LOOK_SECONDS = 0.25
+API_KEY_HEADER = "X-API-Key"
 LAST_BATCH_SECONDS = 2.0
 """How much longer than its time a drain may take for the batch at hand before the caller is answered without it."""
 
@@ -46,11 +48,13 @@ class Service:
         """Make a service over an open database.
 
         Raises:
-            SettingsError: a key is too short.
+            SettingsError: a key is too short, or an origin none.
         """
         self.settings = settings
         self.db = db
         self.worker_keys = Keys("CAAS_WORKER_API_KEY", settings.worker_api_key)
+        self.api_keys = Keys("CAAS_API_KEY", settings.api_key, f'ApiKey header="{API_KEY_HEADER}"')
+        self.origins = origins(settings.cors_origins)
         self.figures = KeptFigures(db)
         self.stop = threading.Event()
         self.counters = CollectorRegistry()
@@ -61,7 +65,7 @@ class Service:
         self._limit = RateLimitItemPerMinute(settings.calculations_per_minute)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         # the application may hold its own table; reads of ours need connections meanwhile
-        self._profiles = asyncio.Semaphore(max(settings.pool_size // 2, 1))
+        self._patient = asyncio.Semaphore(max(settings.pool_size // 2, 1))
         self._away_until = 0.0
         self._drains = ThreadPoolExecutor(DRAINS_AT_ONCE, thread_name_prefix="drain")
         self.desk = Desk(db, self._line(worker.watched(self._line_metrics)))
@@ -88,7 +92,7 @@ class Service:
 
     async def read(self, profile_id: UUID) -> dict[str, Any] | None:
         """The cached row, or None."""
-        rows = await self._look(read.read_many, [profile_id])
+        rows = await self.look(read.read_many, [profile_id])
         return rows.get(profile_id)
 
     async def is_verified(self, profile_id: UUID) -> bool:
@@ -97,15 +101,19 @@ class Service:
         Raises:
             ProfileNotFound: there is no such profile.
         """
-        async with self._profiles:
-            return await self._look(read.is_verified, profile_id)
+        return await self.look_patiently(read.is_verified, profile_id)
 
-    async def _look(self, read: Callable[..., Result], wanted: Any) -> Result:
+    async def look_patiently(self, read: Callable[..., Result], *wanted: Any) -> Result:
+        """A look that may take long, or may have to wait for the application: on some of the connections only."""
+        async with self._patient:
+            return await self.look(read, *wanted)
+
+    async def look(self, read: Callable[..., Result], *wanted: Any) -> Result:
         """A look into the database; when it was away a moment ago, none is tried: threads are for those who get on."""
         if time.monotonic() < self._away_until:
             raise DatabaseUnavailable
         try:
-            return await run_in_threadpool(read, self.db, wanted, patience=PATIENCE_SECONDS)
+            return await run_in_threadpool(read, self.db, *wanted, patience=PATIENCE_SECONDS)
         except DatabaseUnavailable:
             self._away_until = time.monotonic() + AWAY_SECONDS
             raise

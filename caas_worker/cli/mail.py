@@ -2,18 +2,20 @@
 
 import dataclasses
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from caas_worker import outbox
-from caas_worker.cli.output import Json, print_fields, print_json
+from caas_worker.cli.output import Json, print_json, print_table
 from caas_worker.cli.target import database, say
 from caas_worker.cli.work import stop_on_signals
 from caas_worker.mail import Mailer
 from caas_worker.settings import Settings
 
 app = typer.Typer(help="Session reports and alerts by mail.", no_args_is_help=True)
+
+STATES = ("pending", "sent", "failed", "oldest pending", "last error")
 
 
 @app.callback()
@@ -40,7 +42,7 @@ def send(
             left = None if max_seconds is None else max_seconds - (time.monotonic() - begun)
             if left is not None and left <= 0:
                 break
-            turn = outbox.send_due(db, post, settings, max_seconds=left, stop=stop)
+            turn = outbox.send_due(db, post, settings, limit=outbox.LIMIT, max_seconds=left, stop=stop)
             done += turn
             if turn.trouble or not turn.taken:
                 break
@@ -61,22 +63,15 @@ def send(
 def status(json: Json = False) -> None:
     """Mails by state, how long the oldest pending one waits, and why one last failed."""
     with database() as (_, db):
-        fields = outbox.status(db)
+        kinds = outbox.status(db)
     if json:
-        print_json(fields)
-        return
-    waits = fields["oldest_pending_seconds"]
-    shown = {
-        kind: ", ".join(f"{number:,} {state}" for state, number in fields[kind].items())
-        for kind in ("reports", "alerts")
-    }
-    print_fields(
-        shown
-        | {
-            "oldest_pending_seconds": None if waits is None else f"{waits:.0f}",
-            "last_error": fields["last_error"],
-        }
-    )
+        print_json(kinds)
+    else:
+        print_table(("", *STATES), [(kind, *map(_shown, states.values())) for kind, states in kinds.items()])
+
+
+def _shown(value: Any) -> Any:
+    return f"{value:.0f} s" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
 @app.command()

@@ -194,15 +194,22 @@ with letters as (
 )
 
 select
-    kind,
-    count(*) filter (where status = 'pending') as pending,
-    count(*) filter (where status = 'sent') as sent,
-    count(*) filter (where status = 'failed') as failed,
-    extract(epoch from clock_timestamp() - min(created_at) filter (where status = 'pending'))::double precision
-        as oldest_pending_seconds,
-    (array_agg(error order by status = 'pending' desc, due_at desc) filter (where error is not null))[1] as last_error
-from letters
-group by kind;
+    k.kind,
+    count(*) filter (where l.status = 'pending') as pending,
+    count(*) filter (where l.status = 'sent') as sent,
+    count(*) filter (where l.status = 'failed') as failed,
+    extract(
+        epoch from clock_timestamp() - min(l.created_at) filter (where l.status = 'pending')
+    )::double precision as oldest_pending_seconds,
+    (
+        array_agg(l.error order by l.status = 'pending' desc, l.due_at desc) filter (where l.error is not null)
+    )[1] as last_error
+from unnest('{reports,alerts}'::text[]) with ordinality as k (kind, place)
+left join letters as l on l.kind = k.kind
+group by
+    k.kind,
+    k.place
+order by k.place;
 
 -- due: how many letters are due now
 select

@@ -122,7 +122,7 @@ where r.score_type = 'reschedule_risk'
 -- without_jit: compiling the statements of lists takes longer than running them
 select set_config('jit', 'off', true);
 
--- ranked: a page of the risk list (scoring 10), the highest risk first
+-- ranked: a page of the risk list (scoring 10), the highest risk first; by `offset 0` no part is looked for twice
 select
     tutor.profile_id,
     tutor.fsrs,
@@ -239,7 +239,7 @@ from tutor_alerts as a
 where a.profile_id = %(profile_id)s::uuid
     and (%(ended)s::boolean or a.status in ('open', 'acknowledged'))
 order by a.raised_at desc, a.id desc
-limit %(limit)s;
+limit %(most)s::integer;
 
 -- summary: a tutor's newest sessions in words
 select

@@ -3,10 +3,12 @@
 import json
 import signal
 from collections.abc import Callable, Iterator
+from threading import Event
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from click.testing import Result
+from aiosmtpd.smtp import Envelope
 from typer.testing import CliRunner
 
 from caas_worker.cli import mail as command
@@ -15,7 +17,7 @@ from tests.integration.test_outbox import add_alert, add_report, make_due
 from tests.interleaving import Rows, one
 from tests.mailbox import Mailbox, free_port, serving
 
-Run = Callable[..., Result]
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -39,16 +41,14 @@ def run(pooled_url: str, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> R
     return lambda *arguments: CliRunner().invoke(command.app, arguments)
 
 
-def answer(result: Result) -> dict[str, object]:
+def answer(result: Any) -> dict[str, object]:
     found = json.loads(result.stdout)
     assert isinstance(found, dict)
     return found
 
 
 def test_send_sends_all_that_is_due(app: Rows, mailbox: Mailbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("caas_worker.outbox.send_due.__kwdefaults__", {
-        **command.outbox.send_due.__kwdefaults__, "limit": 2
-    })  # fmt: skip
+    monkeypatch.setattr("caas_worker.outbox.LIMIT", 2)
     add_alert(app)
     for _ in range(4):
         add_report(app)
@@ -81,9 +81,7 @@ def test_send_ends_with_0_when_some_wait_for_another_attempt(app: Rows, mailbox:
     assert "0 sent, 1 to be tried again, 0 failed, 0 still due" in result.output
 
 
-def test_send_ends_with_1_when_the_mail_server_is_away(
-    app: Rows, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_send_ends_with_1_when_the_mail_server_is_away(app: Rows, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         add_report(app)
     monkeypatch.setenv("CAAS_SMTP_URL", f"smtp://127.0.0.1:{free_port()}")
@@ -94,14 +92,17 @@ def test_send_ends_with_1_when_the_mail_server_is_away(
 
 
 def test_send_begins_nothing_after_max_seconds(app: Rows, mailbox: Mailbox, run: Run) -> None:
-    for _ in range(2):
+    for _ in range(3):
         add_report(app)
-    clock = iter([0.0, 0.0, 0.0, 200.0])
-    command.outbox.time  # the module that the round looks at for the time
-    result = run("send", "--max-seconds", "50", "--json")
+
+    def slow(_: Envelope) -> None:
+        Event().wait(0.2)
+
+    mailbox.refuses_letter = slow
+    result = run("send", "--max-seconds", "0.1", "--json")
     assert result.exit_code == 0
-    assert answer(result)["sent"] == 2
-    del clock, mailbox
+    said = answer(result)
+    assert (said["sent"], said["returned"], said["remaining"]) == (1, 2, 2)
 
 
 @pytest.mark.parametrize("missing", ["CAAS_SMTP_URL", "CAAS_ADMIN_EMAIL"])
@@ -113,30 +114,26 @@ def test_send_says_what_is_not_set(run: Run, monkeypatch: pytest.MonkeyPatch, mi
 
 
 def test_status_counts_by_state(app: Rows, mailbox: Mailbox, run: Run) -> None:
-    empty = {"pending": 0, "sent": 0, "failed": 0}
-    assert answer(run("status", "--json")) == {
-        "reports": empty, "alerts": empty, "oldest_pending_seconds": None, "last_error": None
-    }  # fmt: skip
+    empty = {"pending": 0, "sent": 0, "failed": 0, "oldest_pending_seconds": None, "last_error": None}
+    assert answer(run("status", "--json")) == {"reports": empty, "alerts": empty}
     add_alert(app, email_status="none", email_due_at=None)
     add_report(app)
     run("send")
     mailbox.refuses_recipient = lambda _: "550 nobody"
+    add_report(app)
     add_alert(app)
     run("send")
     mailbox.refuses_recipient = lambda _: "451 later"
     add_report(app)
     app.execute("update email_reports set created_at = now() - interval '2 hours' where status = 'pending'")
     run("send")
-    told = answer(run("status", "--json"))
-    assert 7200 <= float(str(told.pop("oldest_pending_seconds"))) < 7300
-    assert told == {
-        "reports": {"pending": 1, "sent": 1, "failed": 0},
-        "alerts": {"pending": 0, "sent": 0, "failed": 1},
-        "last_error": "the server said 451: later",
-    }
+    kinds = json.loads(run("status", "--json").stdout)
+    assert kinds["alerts"] == {**empty, "failed": 1, "last_error": "the server said 550: nobody"}
+    assert 7200 <= kinds["reports"].pop("oldest_pending_seconds") < 7300
+    assert kinds["reports"] == {"pending": 1, "sent": 1, "failed": 1, "last_error": "the server said 451: later"}
     shown = run("status").output
-    assert "1 pending, 1 sent, 0 failed" in shown
-    assert "the server said 451: later" in shown
+    assert "reports" in shown
+    assert "451" in shown
 
 
 def test_retry_makes_what_failed_due_again(app: Rows, mailbox: Mailbox, run: Run) -> None:
@@ -161,7 +158,7 @@ def test_retry_of_a_session_that_is_gone_fails_again(app: Rows, run: Run) -> Non
     assert "1 reports and 0 alerts are due again" in run("retry").output
     make_due(app)
     assert run("send").exit_code == 1
-    assert "the session is gone" in run("status").output
+    assert "the session is gone" in run("status", "--json").stdout
 
 
 def test_an_alert_of_a_tutor_that_is_gone_is_sent(app: Rows, mailbox: Mailbox, run: Run) -> None:

@@ -23,16 +23,19 @@ from caas_worker.model import Claim, Failure, Scored
 from caas_worker.pipeline import Line
 from caas_worker.sweep import sweep
 from tests.oracle import Tables, expected
+from tests.proof import tables
 from tests.proof.writes import DAY, FOUNDERS, HOUR, PEOPLE, START, TICK, Write, inserts, writes, writes_at_once
 
 OURS = (
-    "caas_changes", "caas_recalculation_queue", "caas_dead_entries", "caas_scores", "caas_score_follow",
+    "caas_changes", "caas_recalculation_queue", "caas_dead_entries", "caas_score_follow", "caas_touched_cells",
 )  # fmt: skip
+"""What is empty when everything is drained."""
 CLEAR = "; ".join(
     f"delete from {table}"
     for table in (
         "session_transcripts", "reschedules", "platform_events", "student_integration_links", "profile_graph",
-        "profile_reviews", "bookings", "listings", "role_details", "profiles", *OURS,
+        "profile_reviews", "bookings", "listings", "role_details", "profiles", "caas_scores", *OURS, *tables.CELLS,
+        *tables.PUBLISHED,
     )
 )  # fmt: skip
 
@@ -323,8 +326,11 @@ class Histories(RuleBasedStateMachine):
             pass
 
     def _due_until(self, end: datetime) -> list[datetime]:
-        query = "select next_due_at from caas_scores where next_due_at > %s and next_due_at <= %s"
-        return [due for (due,) in self.app.execute(query, (self.now, end)).fetchall()]
+        query = (
+            "select d.next_due_at from caas_scores as d where d.next_due_at > %s and d.next_due_at <= %s "
+            "union select d.next_due_at from caas_cell_states as d where d.next_due_at > %s and d.next_due_at <= %s"
+        )
+        return [due for (due,) in self.app.execute(query, (self.now, end) * 2).fetchall()]
 
     def _drain(self) -> None:
         assert [sweep(self.bench.db, 100, self.now) for _ in range(2)][1] == 0, "each due time is marked once"
@@ -337,18 +343,16 @@ class Histories(RuleBasedStateMachine):
     def _compare(self) -> None:
         with self.app.transaction():
             self.app.execute("set transaction isolation level repeatable read")
-            tables = Tables.load(self.app)
+            application = Tables.load(self.app)
             cached = self.app.cursor(row_factory=dict_row).execute("select * from caas_scores").fetchall()
-            others = [
-                self.app.execute(f"select count(*) from {table}".encode()).fetchone()
-                for table in OURS
-                if table != "caas_scores"
-            ]
-        assert others == [(0,)] * (len(OURS) - 1)
-        wanted = expected(tables, self.now)
+            others = [self.app.execute(f"select count(*) from {table}".encode()).fetchone() for table in OURS]
+            quality = tables.QualityTables.load(self.app)
+        assert others == [(0,)] * len(OURS)
+        quality.compare(self.now)
+        wanted = expected(application, self.now)
         seen = {row["profile_id"]: row for row in cached}
         assert seen.keys() == wanted.keys()
-        for profile in tables.profiles:
+        for profile in application.profiles:
             row, score = seen[profile["id"]], wanted[profile["id"]]
             assert {**row, "score_breakdown": rounded(row["score_breakdown"])} == {
                 **row,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from psycopg.types.json import Jsonb
 START = datetime(2026, 2, 20, 12, tzinfo=UTC)
 """The clock at the beginning of a history: with 29 to 31 August six calendar months ago a few days later."""
 
-SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 TICK = timedelta(microseconds=1)
 
 
@@ -30,7 +31,9 @@ moments = st.sampled_from(
         half_a_year_ago - TICK, half_a_year_ago, half_a_year_ago + TICK, half_a_year_ago + HOUR,
         datetime(2025, 8, 29, 9, tzinfo=UTC), datetime(2025, 8, 31, 9, tzinfo=UTC),
         START - 90 * DAY - TICK, START - 90 * DAY, START - 90 * DAY + TICK, START - 89 * DAY,
-        START - 2 * DAY, START - TICK, START, START + TICK, START + HOUR, START + 9 * DAY, START + 400 * DAY,
+        START - 6 * DAY - 12 * HOUR, START - 6 * DAY - 12 * HOUR - TICK, START - 5 * DAY, START - 3 * DAY,
+        START - 2 * DAY, START - 12 * HOUR - TICK, START - 12 * HOUR, START - 10 * MINUTE, START - TICK, START,
+        START + TICK, START + HOUR, START + 9 * DAY, START + 400 * DAY,
     ]
 )  # fmt: skip
 people = st.sampled_from(PEOPLE)
@@ -78,7 +81,10 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "id": st.sampled_from(BOOKINGS),
         "listing_id": st.sampled_from(LISTINGS),
         "client_id": maybe(people),
-        "status": texts("Completed", "Completed", "Completed", "Cancelled", "No-show", "Pending log", "Confirmed"),
+        "status": texts(
+            "Completed", "Completed", "Completed", "Cancelled", "No-show", "No-show", "Rescheduled", "Pending log",
+            "Confirmed",
+        ),
         "type": maybe(texts("paid", "free_help")),
         "scheduled_start": moments,
         "scheduled_end": moments,
@@ -87,6 +93,11 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "no_show_by": maybe(texts("tutor", "client")),
         "payment_status": maybe(texts("Succeeded", "Failed")),
         "session_number": maybe(st.just(1)),
+        "actual_start": maybe(moments),
+        "actual_end": maybe(moments),
+        "tech_issue": maybe(flags),
+        "engagement_score": maybe(st.sampled_from([Decimal("0"), Decimal("0.35"), Decimal("1")])),
+        "learning_objectives_met": maybe(flags),
     },
     "profile_reviews": {
         "id": st.sampled_from(pool(301, 4)),
@@ -125,7 +136,15 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
     },
     "session_transcripts": {
         "booking_id": st.sampled_from(BOOKINGS),
-        "turns": st.just(Jsonb([{"speaker": "tutor", "text": "Hello"}])),
+        "turns": st.sampled_from(
+            [
+                [],
+                [{"speaker": "tutor", "text": "Hello"}],
+                [{"speaker": "tutor", "text": "What is your goal for today? Well done! To sum up, next time: more."}],
+                [{"speaker": "student", "text": "I don\u2019t understand. I'm lost. I'm confused."}],
+                [{"text": "Nobody said this"}],
+            ]
+        ).map(Jsonb),
     },
 }  # fmt: skip
 """Every watched table: its columns and what they may hold."""

@@ -8,7 +8,17 @@ from uuid import UUID
 
 import pytest
 
-from caas_worker.letters import COACHING, KINDS, LOW_SAMPLE, Alert, Letter, Report, alert_letter, per_cent, report_letter
+from caas_worker.letters import (
+    COACHING,
+    KINDS,
+    LOW_SAMPLE,
+    Alert,
+    Letter,
+    Report,
+    alert_letter,
+    per_cent,
+    report_letter,
+)
 
 pytestmark = pytest.mark.quick
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from caas_worker.quality.model import WindowSums
 from caas_worker.quality.ths import reliability_clause, ths
 from tests.spec.quality.sums import tutor, window
 from tests.spec.tables import Case, cases
@@ -94,7 +95,7 @@ def test_health_shows_what_it_comes_from() -> None:
     }
 
 
-def week(case: Case) -> object:
+def week(case: Case) -> WindowSums:
     """The sums of a case's week."""
     names = {"completed": "completed", "moved": "reschedules", "missed": "no_shows"}
     known = {names[word]: number for word, number in case.given.items() if word in names}
