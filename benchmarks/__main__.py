@@ -3,7 +3,7 @@
 import argparse
 from functools import partial
 
-from benchmarks import contention, horizon, line, reads
+from benchmarks import contention, freshness, history, horizon, line, reads, rebuild
 from benchmarks.ground import Ground
 
 BENCHMARKS = {
@@ -11,6 +11,9 @@ BENCHMARKS = {
     "horizon": horizon.measure,
     "contention": contention.measure,
     "reads": reads.measure,
+    "freshness": freshness.measure,
+    "rebuild": rebuild.measure,
+    "history": history.measure,
 }
 
 

@@ -56,7 +56,7 @@ def measure(ground: Ground) -> None:
     result = {
         way: {
             "median_ms": _ms(statistics.median(statistics.median(spent) for spent in times[way])),
-            "p99_ms": _ms(statistics.median(_p99(spent) for spent in times[way])),
+            "p99_ms": _ms(statistics.median(p99(spent) for spent in times[way])),
             f"reads_per_second_of_{READERS}_readers": round(statistics.median(crowd[way])),
         }
         for way in times
@@ -118,9 +118,8 @@ def _http(port: int) -> Iterator[Read]:
 def _service(conninfo: str) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
-    environment = {**os.environ, "CAAS_DATABASE_URL": conninfo, "CAAS_LOG_LEVEL": "warning"}
     command = [sys.executable, "-m", "caas_worker", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command, env=service_environment(conninfo)) as process:
         try:
             deadline = time.monotonic() + 30
             while True:
@@ -134,7 +133,13 @@ def _service(conninfo: str) -> Iterator[int]:
             process.terminate()
 
 
-def _p99(spent: list[float]) -> float:
+def service_environment(conninfo: str) -> dict[str, str]:
+    """What a process of the product needs to know of this database."""
+    return {**os.environ, "CAAS_DATABASE_URL": conninfo, "CAAS_LOG_LEVEL": "warning"}
+
+
+def p99(spent: list[float]) -> float:
+    """What one in a hundred exceeds."""
     return sorted(spent)[int(len(spent) * 0.99)]
 
 

@@ -79,6 +79,8 @@ def publish(
 ) -> dict[UUID, Exception]:
     """Write cells and quality scores of those tutors of a batch that are still the token's.
 
+    In the caller's transaction, which must read from cells.
+
     Args:
         claimed: the batch, whose entries are locked.
         tutors, others: those of the batch that are published now; the tables of others are emptied.
@@ -108,7 +110,6 @@ def publish(
     rows: list[dict[str, Any]] = []
     today = None
     if whole:
-        connection.execute(queries["use"])
         for sums, next_due_at in read(connection, list(whole), now, rules):
             today = sums.today
             try:

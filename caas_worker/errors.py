@@ -1,30 +1,30 @@
 """Every error that this product raises, in one tree. A class's docstring is its default message.
 
 CaasError
-├── SettingsError            a setting or argument is wrong
-├── DatabaseUnavailable      the server does not answer, or went away
-├── DatabaseError            the server answered with an error that repeating will not cure
-├── RulesOutdated            other rules are published than this installation has
-├── NotInstalled             our tables are missing or too old
-├── MigrationRefused         going on would harm what is there
-├── EmbeddedServerError      the embedded PostgreSQL can't be started
-├── ProfileNotFound          there is no profile with this id
-├── HoldRefused              a score can't be pinned like that
-├── NotComputed              a score could not be computed in time
-└── RequestRefused           an HTTP request is answered without being carried out
-    ├── InvalidRequest       the request is not as documented
-    │   ├── AlertResolved    an alert that has ended can't be acknowledged
-    │   ├── DuplicateSession there is a session with this id
-    │   ├── SessionCompleted the session was completed with other values
-    │   └── SessionEnded     the session was cancelled, rescheduled or missed
-    ├── KeyRefused           the key is missing or wrong
-    ├── KeyNotSet            the route's key is not configured, so it stays closed
-    ├── TutorNotFound        nothing is known of a tutor with this id
-    ├── AlertNotFound        there is no alert with this id
-    ├── SessionNotFound      there is no session with this id
-    ├── SessionsNotGranted   the database does not let this service write sessions
-    ├── TooLarge             the body is larger than any of ours
-    └── TooManyRequests      more calculations were asked for than are allowed
+├── SettingsError             a setting or argument is wrong
+├── DatabaseUnavailable       the server does not answer, or went away
+├── DatabaseError             the server answered with an error that repeating will not cure
+├── RulesOutdated             other rules are published than this installation has
+├── NotInstalled              our tables are missing or too old
+├── MigrationRefused          going on would harm what is there
+├── EmbeddedServerError       the embedded PostgreSQL can't be started
+├── ProfileNotFound           there is no profile with this id
+├── HoldRefused               a score can't be pinned like that
+├── NotComputed               a score could not be computed in time
+└── RequestRefused            an HTTP request is answered without being carried out
+    ├── InvalidRequest        the request is not as documented
+    │   ├── AlertResolved     an alert that has ended can't be acknowledged
+    │   ├── DuplicateSession  there is a session with this id
+    │   ├── SessionCompleted  the session was completed with other values
+    │   └── SessionEnded      the session was cancelled, rescheduled or missed
+    ├── KeyRefused            the key is missing or wrong
+    ├── KeyNotSet             the route's key is not configured, so it stays closed
+    ├── TutorNotFound         nothing is known of a tutor with this id
+    ├── AlertNotFound         there is no alert with this id
+    ├── SessionNotFound       there is no session with this id
+    ├── SessionsNotGranted    the database does not let this service write sessions
+    ├── TooLarge              the body is larger than any of ours
+    └── TooManyRequests       more calculations were asked for than are allowed
 """
 
 from typing import ClassVar

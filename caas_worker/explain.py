@@ -188,7 +188,7 @@ def _raises(
 def _notes(
     registry: Registry, profile: Profile, score: Score, strategy: Strategy | None, components: Sequence[Component]
 ) -> Iterator[str]:
-    ruled = ", ".join(registry.rules)
+    ruled = ", ".join(registry.roles)
     if strategy is None:
         has = f"has the role {', '.join(sorted(profile.roles))}" if profile.roles else "has no role"
         yield f"The profile {has}. Rules exist for {ruled}; without one of these roles the total is 0."
@@ -197,7 +197,7 @@ def _notes(
             "The identity is not verified: the total is 0 until it is, whatever the profile achieved. No statistics "
             "were read."
         )
-    others = sorted(profile.roles & registry.rules.keys() - {score.role_type})
+    others = sorted(profile.roles & {*registry.roles} - {score.role_type})
     if others:
         yield (f"The profile also has the role {', '.join(others)}. Of {ruled} only the first that it has is scored.")
     if score.inputs.get("unforeseen"):

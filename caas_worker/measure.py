@@ -106,7 +106,7 @@ def _query(connection: Connection[TupleRow], registry: Registry, function: str) 
 
 def needed_by(registry: Registry) -> set[str]:
     """Functions that any strategy of the registry needs."""
-    profiles = (Profile(UUID(int=0), frozenset({role}), identity_verified=True) for role in registry.rules)
+    profiles = (Profile(UUID(int=0), frozenset({role}), identity_verified=True) for role in registry.roles)
     return {function for profile in profiles for function in registry.needs(profile)}
 
 

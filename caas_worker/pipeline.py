@@ -131,7 +131,7 @@ class Line:
         self, token: UUID, profile_ids: Sequence[UUID], scored: Scored
     ) -> tuple[dict[UUID, cache.Ending], dict[UUID, Failure]]:
         """Quality and credibility in one transaction; returns how each profile ended, and what quality made fail."""
-        with self.db.transaction(lazily=True) as connection:
+        with self.db.transaction(lazily=True, cells=True) as connection:
             with self.telemetry.step("quality"):
                 published = scored.rows.keys() | scored.missing
                 errors = appraisal.publish(

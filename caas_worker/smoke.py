@@ -100,10 +100,15 @@ class Within(Database):
 
     @contextlib.contextmanager
     def transaction(
-        self, *, lazily: bool = False, share_of_timeout: float = 1, patience: float | None = None
+        self,
+        *,
+        lazily: bool = False,
+        share_of_timeout: float = 1,
+        patience: float | None = None,
+        cells: bool = False,
     ) -> Iterator[Connection[TupleRow]]:
-        """A savepoint; the time-outs are those of the transaction around it."""
-        del lazily, share_of_timeout, patience
+        """A savepoint; the time-outs are those of the transaction around it, and statistics count in the rows."""
+        del lazily, share_of_timeout, patience, cells
         try:
             with self._connection.transaction():
                 yield self._connection

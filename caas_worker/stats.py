@@ -63,10 +63,8 @@ def gather(
     covers.
     """
     queries = statements("stats")
-    with db.transaction(lazily=True, share_of_timeout=share) as connection:
+    with db.transaction(lazily=True, share_of_timeout=share, cells=cells) as connection:
         now = clock(connection)
-        if cells:
-            connection.execute(statements("cells")["use"])
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute(queries["facts"], {"profile_ids": list(profile_ids)})
         profiles: dict[UUID, Profile] = {}

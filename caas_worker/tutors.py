@@ -15,6 +15,7 @@ from caas_worker.sql import statements
 
 LIST_SHARE = 1 / 3
 """How much of the statement timeout a list may take."""
+ALERTS_OF_A_DETAIL = 100
 WINDOWS = ("7day", "30day", "90day")
 
 HEX = frozenset("0123456789abcdef")
@@ -40,7 +41,7 @@ class Listing:
 class Page:
     """A part of a list."""
 
-    items: Sequence[DictRow]
+    items: list[DictRow]
     total: int
     """Of the whole list."""
 
@@ -49,17 +50,17 @@ def listed(db: Database, listing: Listing, *, patience: float | None = None) -> 
     """A page of tutors; those without the figure that sorts come last, those with the same by id."""
     span = _span(listing.search)
     if span is None:
-        return Page((), 0)
+        return Page([], 0)
     matching = {"first": span[0], "last": span[1], "high_risk": listing.high_risk}
     order = {"sort_by": listing.sort_by, "descending": listing.descending}
     page = {"most": listing.limit, "skipped": listing.offset}
-    return _page(db, "listed", matching | order | page, "counted", matching, patience)
+    return _page(db, "listed", matching | order | page, matching, patience)
 
 
 def ranked(db: Database, limit: int, offset: int, *, patience: float | None = None) -> Page:
     """A page of the risk list (scoring 10): parts that are None count as 30 (FSRS), 65 (THS) and 0.4 (TCRS)."""
     everyone = {"first": UUID(int=0), "last": UUID(int=2**128 - 1), "high_risk": None}
-    return _page(db, "ranked", {"most": limit, "skipped": offset}, "counted", everyone, patience)
+    return _page(db, "ranked", {"most": limit, "skipped": offset}, everyone, patience)
 
 
 def detail(db: Database, profile_id: UUID, *, patience: float | None = None) -> dict[str, Any]:
@@ -70,12 +71,13 @@ def detail(db: Database, profile_id: UUID, *, patience: float | None = None) -> 
     """
     page = listed(db, Listing(search=str(profile_id), limit=1), patience=patience)
     if not page.items:
-        raise TutorNotFound(f"There is no tutor {profile_id}, or nothing is computed for them yet.")
+        raise _missing(profile_id)
+    summaries = _of(db, profile_id, "summary", {}, patience)
     return page.items[0] | {
-        "scores": scores(db, profile_id, patience=patience),
-        "metrics": metrics(db, profile_id, WINDOWS, patience=patience),
-        "alerts": alerts(db, profile_id, ended=False, limit=100, patience=patience),
-        "summary": summary(db, profile_id, patience=patience),
+        "scores": _of(db, profile_id, "scores", {}, patience),
+        "metrics": _of(db, profile_id, "metrics", {"windows": list(WINDOWS)}, patience),
+        "alerts": _of(db, profile_id, "alerts", {"ended": False, "most": ALERTS_OF_A_DETAIL}, patience),
+        "summary": summaries[0] if summaries else None,
     }
 
 
@@ -146,8 +148,7 @@ def history(
     """
     span = {"days": days, "zone": zone, "as_of": as_of}
     weeks = _of_a_tutor(db, profile_id, "weeks", {**span, "most": limit}, patience)
-    daily = db.look(statements("tutors")["daily"], {"profile_id": profile_id, **span}, patience=patience)
-    return weeks, daily
+    return weeks, _of(db, profile_id, "daily", span, patience)
 
 
 def acknowledge(db: Database, alert_id: UUID, actor: str, *, patience: float | None = None) -> DictRow:
@@ -184,7 +185,6 @@ def _page(
     db: Database,
     name: str,
     parameters: dict[str, Any],
-    counting: str,
     matching: dict[str, Any],
     patience: float | None,
 ) -> Page:
@@ -194,18 +194,25 @@ def _page(
         # parameters as literals: what they make superfluous is not planned
         cursor = ClientCursor(connection, row_factory=dict_row)
         items = cursor.execute(queries[name], parameters).fetchall()
-        total = cursor.execute(queries[counting], matching).fetchone()
+        total = cursor.execute(queries["counted"], matching).fetchone()
     return Page(items, total["total"] if total else 0)
 
 
 def _of_a_tutor(
     db: Database, profile_id: UUID, name: str, parameters: dict[str, Any], patience: float | None
 ) -> list[DictRow]:
-    whose = {"profile_id": profile_id}
-    rows = db.look(statements("tutors")[name], whose | parameters, patience=patience)
-    if not rows and not db.look(statements("tutors")["known"], whose, patience=patience):
-        raise TutorNotFound(f"There is no tutor {profile_id}, or nothing is computed for them yet.")
+    rows = _of(db, profile_id, name, parameters, patience)
+    if not rows and not _of(db, profile_id, "known", {}, patience):
+        raise _missing(profile_id)
     return rows
+
+
+def _of(db: Database, profile_id: UUID, name: str, parameters: dict[str, Any], patience: float | None) -> list[DictRow]:
+    return db.look(statements("tutors")[name], {"profile_id": profile_id, **parameters}, patience=patience)
+
+
+def _missing(profile_id: UUID) -> TutorNotFound:
+    return TutorNotFound(f"There is no tutor {profile_id}, or nothing is computed for them yet.")
 
 
 def _change(db: Database, name: str, alert_id: UUID, actor: str, patience: float | None) -> DictRow:

@@ -129,10 +129,13 @@ INSERTS = {
 
 
 def marked(app: Rows, table: str | None = None) -> list[str]:
-    """Names of the marked, as often as they are marked (of one table's marks, or of all)."""
+    """Names of the marked, as often as they are marked (of one table's marks, or of all).
+
+    Beside a profile, a booking says on which day what changed counts, and marks nobody.
+    """
     rows = app.execute(
-        "select key::text from caas_changes "
-        "cross join lateral (values (profile_id), (listing_id), (booking_id)) as keys (key) "
+        "select key::text from caas_changes cross join lateral "
+        "(values (profile_id), (listing_id), (case when profile_id is null then booking_id end)) as keys (key) "
         "where key is not null and coalesce(reason = %s, true) and not everyone",
         (table,),
     ).fetchall()

@@ -59,7 +59,11 @@ async def list_tutors(query: Annotated[TutorsQuery, Query()], service: Served) -
         offset=query.offset,
     )
     page = await service.look_patiently(tutors.listed, listing)
-    return reply(TutorsBody.model_validate({"items": page.items, "total": page.total, **_place(query)}))
+    return reply(
+        TutorsBody.model_validate(
+            {"items": page.items, "total": page.total} | {"limit": query.limit, "offset": query.offset}
+        )
+    )
 
 
 @router.get("/risk-list", response_model=RiskListBody, responses=responses(*OF_LISTS))
@@ -155,10 +159,6 @@ async def resolve(alert_id: AlertId, request: ActorRequest, service: Served) -> 
     """End an alert by hand. One that has ended stays as it is; where the scores still say so, a new one is raised."""
     alert = await service.look(tutors.resolve, UUID(alert_id), request.actor)
     return reply(AlertBody.model_validate(alert))
-
-
-def _place(query: TutorsQuery) -> dict[str, int]:
-    return {"limit": query.limit, "offset": query.offset}
 
 
 def _unwritten(profile_id: UUID) -> dict[str, object]:

@@ -7,15 +7,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+
+_WITHOUT_NUL = r"^[^\x00]*$"
+_NOT_BLANK = r"^[^\x00]*[^\x00\s][^\x00]*$"
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)")
-
-
-def _is_whole(text: str) -> str:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise ValueError("a text is made of whole characters") from None
-    return text
 
 
 def _is_written(value: Any) -> Any:
@@ -30,8 +25,7 @@ def _is_near(moment: datetime) -> datetime:
     return moment
 
 
-_Whole = AfterValidator(_is_whole)
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$"), _Whole]
-Url = Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$"), _Whole]
-Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$"), _Whole]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NOT_BLANK)]
+Url = Annotated[str, Field(min_length=1, max_length=2000, pattern=_WITHOUT_NUL)]
+Text = Annotated[str, Field(max_length=2000, pattern=_WITHOUT_NUL)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_is_written), AfterValidator(_is_near)]

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from caas_worker import __version__, logs
-from caas_worker.cli import audit, chores, database, demo, queue, rules, score, serve, stats, work
+from caas_worker.cli import aggregate, audit, chores, database, demo, mail, queue, rules, score, serve, stats, work
 from caas_worker.errors import CaasError, exit_code
 from caas_worker.settings import Settings
 
@@ -36,13 +36,14 @@ def _options(
     logs.begin(settings.log_format, "debug" if verbose else settings.log_level or usual)
 
 
-for topic in (demo, work, serve, audit, chores, stats, database):
+for topic in (demo, work, serve, aggregate, audit, chores, stats, database):
     topic.register(app)
 app.add_typer(database.migrate_app, name="migrate")
 app.add_typer(database.triggers_app, name="triggers")
 app.add_typer(queue.app, name="queue")
 app.add_typer(score.app, name="score")
 app.add_typer(rules.app, name="rules")
+app.add_typer(mail.app, name="mail")
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ def run(
     """Work until told to stop: SIGTERM and Ctrl-C finish the batch at hand and leave."""
     from prometheus_client import CollectorRegistry  # only here: no other command needs the time that these take
 
-    from caas_worker import exposition
+    from caas_worker import exposition, outbox
     from caas_worker.metrics import LineMetrics
 
     settings = Settings.load()
@@ -77,6 +77,8 @@ def run(
             telemetry = worker.watched(LineMetrics(registry, strategies.names))
             line = worker.line(db, settings, strategies, telemetry)
             work = worker.Worker(line, settings, stop).run
+        if of is None:
+            stack.enter_context(outbox.delivering(db, settings, stop))
         if port:
             stack.enter_context(exposition.offered(registry, db, settings.metrics_host, port))
         work()

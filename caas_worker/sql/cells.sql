@@ -26,9 +26,6 @@ select
     minutes_late
 from caas_first_sessions(%(settled)s::uuid[], %(tutors)s::uuid[], %(whole)s::uuid[], %(as_of)s::timestamptz);
 
--- use: statistics of this transaction read cells
-set local caas.cells = on;
-
 -- quality_sums: what the quality rules read
 select
     profile_id,

@@ -1,113 +1,140 @@
--- listed: a page of tutors; only the key that sorts is computed for those who are not on it
-select
-    tutor.profile_id,
-    tutor.is_high_risk,
-    tutor.risk_level,
-    tutor.reschedule_rate_7d,
-    tutor.reschedule_rate_30d,
-    tutor.reschedule_rate_90d,
-    tutor.threshold,
-    tutor.performance_tier,
-    tutor.ths,
-    tutor.tcrs,
-    tutor.active_alerts,
-    tutor.sessions_completed_30d,
-    tutor.avg_rating_30d,
-    tutor.total_score,
-    tutor.calculated_at
-from (
+-- listed: a page of tutors; the figures of those who are not on it are not looked for, but for the one that sorts
+with page as (
     select
         r.profile_id,
-        r.level as risk_level,
-        r.calculated_at,
-        coalesce((r.components ->> 'is_high_risk')::boolean, false) as is_high_risk,
-        (r.components ->> 'reschedule_rate_7d')::numeric as reschedule_rate_7d,
-        (r.components ->> 'reschedule_rate_30d')::numeric as reschedule_rate_30d,
-        (r.components ->> 'reschedule_rate_90d')::numeric as reschedule_rate_90d,
-        (r.components ->> 'threshold')::numeric as threshold,
-        (
-            select m.performance_tier
-            from tutor_performance_metrics as m
-            where m.profile_id = r.profile_id
-                and m.time_window = '30day'
-            order by m.calculation_date desc
-            limit 1
-        ) as performance_tier,
-        (
-            select m.sessions_completed
-            from tutor_performance_metrics as m
-            where m.profile_id = r.profile_id
-                and m.time_window = '30day'
-            order by m.calculation_date desc
-            limit 1
-        ) as sessions_completed_30d,
-        (
-            select m.avg_rating
-            from tutor_performance_metrics as m
-            where m.profile_id = r.profile_id
-                and m.time_window = '30day'
-            order by m.calculation_date desc
-            limit 1
-        ) as avg_rating_30d,
-        (
-            select t.value
-            from tutor_scores as t
-            where t.profile_id = r.profile_id
-                and t.score_type = 'ths'
-        ) as ths,
-        (
-            select t.value
-            from tutor_scores as t
-            where t.profile_id = r.profile_id
-                and t.score_type = 'tcrs'
-        ) as tcrs,
-        (
-            select count(*)
-            from tutor_alerts as a
-            where a.profile_id = r.profile_id
-                and a.status in ('open', 'acknowledged')
-        ) as active_alerts,
-        (
-            select s.total_score
-            from caas_every_score as s
-            where s.profile_id = r.profile_id
-        ) as total_score
+        sorted.key
     from tutor_scores as r
+    left join tutor_scores as ths
+        on ths.profile_id = r.profile_id
+        and ths.score_type = 'ths'
+    left join tutor_scores as tcrs
+        on tcrs.profile_id = r.profile_id
+        and tcrs.score_type = 'tcrs'
+    left join caas_every_score as credibility on credibility.profile_id = r.profile_id
+    left join tutor_performance_metrics as latest
+        on latest.profile_id = r.profile_id
+        and latest.time_window = '30day'
+        and latest.calculation_date = (select max(m.calculation_date) from tutor_performance_metrics as m)
+    cross join lateral (
+        select
+            case %(sort_by)s
+                when 'is_high_risk' then (r.components ->> 'is_high_risk')::boolean::integer
+                when 'risk_level' then array_position('{low,medium,high}'::text[], r.level)
+                when 'reschedule_rate_7d' then (r.components ->> 'reschedule_rate_7d')::numeric
+                when 'reschedule_rate_30d' then (r.components ->> 'reschedule_rate_30d')::numeric
+                when 'reschedule_rate_90d' then (r.components ->> 'reschedule_rate_90d')::numeric
+                when 'threshold' then (r.components ->> 'threshold')::numeric
+                when 'performance_tier' then array_position(
+                    '{Exemplary,Strong,Developing,Needs Attention,At Risk}'::text[],
+                    case
+                        when latest.profile_id is not null then latest.performance_tier
+                        else (
+                            select m.performance_tier
+                            from tutor_performance_metrics as m
+                            where m.profile_id = r.profile_id
+                                and m.time_window = '30day'
+                            order by m.calculation_date desc
+                            limit 1
+                        )
+                    end
+                )
+                when 'ths' then ths.value
+                when 'tcrs' then tcrs.value
+                when 'active_alerts' then (
+                    select count(*)
+                    from tutor_alerts as a
+                    where a.profile_id = r.profile_id
+                        and a.status in ('open', 'acknowledged')
+                )
+                when 'sessions_completed_30d' then case
+                    when latest.profile_id is not null then latest.sessions_completed
+                    else (
+                        select m.sessions_completed
+                        from tutor_performance_metrics as m
+                        where m.profile_id = r.profile_id
+                            and m.time_window = '30day'
+                        order by m.calculation_date desc
+                        limit 1
+                    )
+                end
+                when 'avg_rating_30d' then case
+                    when latest.profile_id is not null then latest.avg_rating
+                    else (
+                        select m.avg_rating
+                        from tutor_performance_metrics as m
+                        where m.profile_id = r.profile_id
+                            and m.time_window = '30day'
+                        order by m.calculation_date desc
+                        limit 1
+                    )
+                end
+                when 'total_score' then credibility.total_score
+                when 'calculated_at' then extract(epoch from r.calculated_at)
+            end as key
+    ) as sorted
     where r.score_type = 'reschedule_risk'
         and r.profile_id between %(first)s::uuid and %(last)s::uuid
         and (
             %(high_risk)s::boolean is null
             or coalesce((r.components ->> 'is_high_risk')::boolean, false) = %(high_risk)s::boolean
         )
-) as tutor
-cross join lateral (
+    order by
+        case when not %(descending)s::boolean then sorted.key end asc nulls last,
+        case when %(descending)s::boolean then sorted.key end desc nulls last,
+        case when %(descending)s::boolean and %(sort_by)s = 'profile_id' then r.profile_id end desc,
+        r.profile_id asc
+    limit %(most)s::integer
+    offset %(skipped)s::integer
+)
+
+select
+    page.profile_id,
+    coalesce((r.components ->> 'is_high_risk')::boolean, false) as is_high_risk,
+    r.level as risk_level,
+    (r.components ->> 'reschedule_rate_7d')::numeric as reschedule_rate_7d,
+    (r.components ->> 'reschedule_rate_30d')::numeric as reschedule_rate_30d,
+    (r.components ->> 'reschedule_rate_90d')::numeric as reschedule_rate_90d,
+    (r.components ->> 'threshold')::numeric as threshold,
+    newest.performance_tier,
+    ths.value as ths,
+    tcrs.value as tcrs,
+    (
+        select count(*)
+        from tutor_alerts as a
+        where a.profile_id = page.profile_id
+            and a.status in ('open', 'acknowledged')
+    ) as active_alerts,
+    newest.sessions_completed as sessions_completed_30d,
+    newest.avg_rating as avg_rating_30d,
+    credibility.total_score,
+    r.calculated_at
+from page
+inner join tutor_scores as r
+    on r.profile_id = page.profile_id
+    and r.score_type = 'reschedule_risk'
+left join tutor_scores as ths
+    on ths.profile_id = page.profile_id
+    and ths.score_type = 'ths'
+left join tutor_scores as tcrs
+    on tcrs.profile_id = page.profile_id
+    and tcrs.score_type = 'tcrs'
+left join caas_every_score as credibility on credibility.profile_id = page.profile_id
+left join lateral (
     select
-        case %(sort_by)s
-            when 'is_high_risk' then tutor.is_high_risk::integer
-            when 'risk_level' then array_position('{low,medium,high}'::text[], tutor.risk_level)
-            when 'reschedule_rate_7d' then tutor.reschedule_rate_7d
-            when 'reschedule_rate_30d' then tutor.reschedule_rate_30d
-            when 'reschedule_rate_90d' then tutor.reschedule_rate_90d
-            when 'threshold' then tutor.threshold
-            when 'performance_tier' then array_position(
-                '{Exemplary,Strong,Developing,Needs Attention,At Risk}'::text[], tutor.performance_tier
-            )
-            when 'ths' then tutor.ths
-            when 'tcrs' then tutor.tcrs
-            when 'active_alerts' then tutor.active_alerts
-            when 'sessions_completed_30d' then tutor.sessions_completed_30d
-            when 'avg_rating_30d' then tutor.avg_rating_30d
-            when 'total_score' then tutor.total_score
-            when 'calculated_at' then extract(epoch from tutor.calculated_at)
-        end as key
-) as sorted
+        m.performance_tier,
+        m.sessions_completed,
+        m.avg_rating
+    from tutor_performance_metrics as m
+    where m.profile_id = page.profile_id
+        and m.time_window = '30day'
+    order by m.calculation_date desc
+    limit 1
+) as newest on true
 order by
-    case when not %(descending)s::boolean then sorted.key end asc nulls last,
-    case when %(descending)s::boolean then sorted.key end desc nulls last,
-    case when %(descending)s::boolean and %(sort_by)s = 'profile_id' then tutor.profile_id end desc,
-    tutor.profile_id asc
-limit %(most)s::integer
-offset %(skipped)s::integer;
+    case when not %(descending)s::boolean then page.key end asc nulls last,
+    case when %(descending)s::boolean then page.key end desc nulls last,
+    case when %(descending)s::boolean and %(sort_by)s = 'profile_id' then page.profile_id end desc,
+    page.profile_id asc;
 
 -- counted: how many tutors match
 select count(*) as total
@@ -122,55 +149,60 @@ where r.score_type = 'reschedule_risk'
 -- without_jit: compiling the statements of lists takes longer than running them
 select set_config('jit', 'off', true);
 
--- ranked: a page of the risk list (scoring 10), the highest risk first; by `offset 0` no part is looked for twice
-select
-    tutor.profile_id,
-    tutor.fsrs,
-    tutor.ths,
-    tutor.tcrs,
-    tutor.active_alerts,
-    sums.risk
-from (
+-- ranked: a page of the risk list (scoring 10); first sessions, a risk of 0 to 120, are looked for among those only who
+-- may get onto the page by theirs
+with known as materialized (
     select
-        r.profile_id,
-        ths.value as ths,
-        tcrs.value as tcrs,
-        coalesce(alerts.active, 0) as active_alerts,
-        (
-            select s.value
-            from session_scores as s
-            where s.profile_id = r.profile_id
-                and s.score_type = 'fsrs'
-            order by s.starts_at desc, s.booking_id desc
-            limit 1
-        ) as fsrs
-    from tutor_scores as r
-    left join tutor_scores as ths
-        on ths.profile_id = r.profile_id
-        and ths.score_type = 'ths'
-    left join tutor_scores as tcrs
-        on tcrs.profile_id = r.profile_id
-        and tcrs.score_type = 'tcrs'
+        scored.profile_id,
+        scored.ths,
+        scored.tcrs,
+        coalesce(raised.alerts, 0) as active_alerts,
+        100 - coalesce(scored.ths, 65) + 100 * coalesce(scored.tcrs, 0.4) + 20 * coalesce(raised.alerts, 0) as risk
+    from (
+        select
+            t.profile_id,
+            max(t.value) filter (where t.score_type = 'ths') as ths,
+            max(t.value) filter (where t.score_type = 'tcrs') as tcrs
+        from tutor_scores as t
+        group by t.profile_id
+        having bool_or(t.score_type = 'reschedule_risk')
+    ) as scored
     left join (
         select
             a.profile_id,
-            count(*) as active
+            count(*) as alerts
         from tutor_alerts as a
         where a.status in ('open', 'acknowledged')
         group by a.profile_id
-    ) as alerts on alerts.profile_id = r.profile_id
-    where r.score_type = 'reschedule_risk'
-    offset 0
-) as tutor
-cross join lateral (
-    select
-        coalesce(tutor.fsrs, 30)
-        + 100
-        - coalesce(tutor.ths, 65)
-        + 100 * coalesce(tutor.tcrs, 0.4)
-        + 20 * tutor.active_alerts as risk
-) as sums
-order by sums.risk desc, tutor.profile_id asc
+    ) as raised on raised.profile_id = scored.profile_id
+),
+
+bar as (
+    select known.risk
+    from known
+    order by known.risk desc
+    limit 1
+    offset %(skipped)s::integer + %(most)s::integer - 1
+)
+
+select
+    known.profile_id,
+    first_session.fsrs,
+    known.ths,
+    known.tcrs,
+    known.active_alerts,
+    known.risk + coalesce(first_session.fsrs, 30) as risk
+from known
+left join lateral (
+    select s.value as fsrs
+    from session_scores as s
+    where s.profile_id = known.profile_id
+        and s.score_type = 'fsrs'
+    order by s.starts_at desc, s.booking_id desc
+    limit 1
+) as first_session on true
+where known.risk >= coalesce((select bar.risk from bar) - 120, 0)
+order by known.risk + coalesce(first_session.fsrs, 30) desc, known.profile_id asc
 limit %(most)s::integer
 offset %(skipped)s::integer;
 

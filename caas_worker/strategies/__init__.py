@@ -33,6 +33,8 @@ class Registry:
                     f"The version {strategy.version!r} of the strategy {strategy.name} has no numbers to compare. "
                     "Example: tutor-v5.9"
                 )
+        self.roles = tuple(roles)
+        """Those that have a strategy."""
         self.rules = {strategy.role: strategy.version for strategy in self._strategies} | self.quality.versions
         """Version by role, and by quality rule."""
         self.names = tuple(strategy.name for strategy in self._strategies)

@@ -25,6 +25,13 @@ set jit = off
 as $function$
 declare
     given uuid[];
+    tutor_ids uuid[];
+    types text[];
+    judged_values numeric[];
+    actives boolean[];
+    sessions uuid[];
+    standing_ids uuid[];
+    raised boolean[];
 begin
     if others is not null then
         perform public.caas_forget(
@@ -217,58 +224,77 @@ begin
     from moved as m;
 
     -- what holds now: of health and churn the scores say so, of first sessions the newest that was judged
-    with latest as materialized (
+    select
+        array_agg(c.profile_id),
+        array_agg(c.alert_type),
+        array_agg(c.value),
+        array_agg(c.is_active),
+        array_agg(c.booking_id),
+        array_agg(c.standing_id),
+        array_agg(c.is_active and c.standing_id is null and c.is_silenced is not true)
+    into tutor_ids, types, judged_values, actives, sessions, standing_ids, raised
+    from (
         select
-            c.profile_id,
-            c.alert_type,
-            c.value,
-            c.is_active,
-            c.booking_id
-        from jsonb_to_recordset(tutors) as t (profile_id uuid, alerts jsonb)
-        cross join lateral jsonb_to_recordset(t.alerts) as a (alert_type text, value numeric, is_active boolean)
-        cross join lateral (
+            l.*,
+            (
+                select standing.id
+                from public.tutor_alerts as standing
+                where standing.profile_id = l.profile_id
+                    and standing.alert_type = l.alert_type
+                    and standing.status in ('open', 'acknowledged')
+            ) as standing_id,
+            (
+                select
+                    ended.resolved_by is not null
+                    and ended.score_value = l.value
+                    and ended.booking_id is not distinct from l.booking_id
+                from public.tutor_alerts as ended
+                where ended.profile_id = l.profile_id
+                    and ended.alert_type = l.alert_type
+                order by ended.raised_at desc
+                limit 1
+            ) as is_silenced
+        from (
             select
                 t.profile_id,
                 a.alert_type,
                 a.value,
                 a.is_active,
                 null::uuid as booking_id
-        ) as c
-        where c.is_active is not null
-        union all
-        select
-            ids.profile_id,
-            'poor_first_session',
-            f.value,
-            f.value >= 50,
-            f.booking_id
-        from unnest(given) as ids (profile_id)
-        cross join lateral (
+            from jsonb_to_recordset(tutors) as t (profile_id uuid, alerts jsonb)
+            cross join lateral jsonb_to_recordset(t.alerts) as a (alert_type text, value numeric, is_active boolean)
+            where a.is_active is not null
+            union all
             select
-                judged.value,
-                judged.booking_id
-            from public.session_scores as judged
-            where judged.profile_id = ids.profile_id
-                and judged.score_type = 'fsrs'
-            order by judged.starts_at desc, judged.booking_id desc
-            limit 1
-        ) as f
-    ),
+                ids.profile_id,
+                'poor_first_session',
+                f.value,
+                f.value >= 50,
+                f.booking_id
+            from unnest(given) as ids (profile_id)
+            cross join lateral (
+                select
+                    judged.value,
+                    judged.booking_id
+                from public.session_scores as judged
+                where judged.profile_id = ids.profile_id
+                    and judged.score_type = 'fsrs'
+                order by judged.starts_at desc, judged.booking_id desc
+                limit 1
+            ) as f
+        ) as l
+    ) as c;
 
-    ended as (
-        update public.tutor_alerts as t
-        set
-            score_value = l.value,
-            last_checked_at = as_of,
-            status = case when l.is_active then t.status else 'resolved' end,
-            resolved_at = case when not l.is_active then as_of end,
-            auto_resolved = not l.is_active,
-            booking_id = l.booking_id
-        from latest as l
-        where t.profile_id = l.profile_id
-            and t.alert_type = l.alert_type
-            and t.status in ('open', 'acknowledged')
-    )
+    update public.tutor_alerts as t
+    set
+        score_value = l.value,
+        booking_id = l.booking_id,
+        last_checked_at = as_of,
+        status = case when l.is_active then t.status else 'resolved' end,
+        resolved_at = case when not l.is_active then as_of end,
+        auto_resolved = not l.is_active
+    from unnest(standing_ids, judged_values, actives, sessions) as l (standing_id, value, is_active, booking_id)
+    where t.id = l.standing_id;
 
     insert into public.tutor_alerts (
         profile_id, alert_type, score_value, booking_id, raised_at, last_checked_at, email_status, email_due_at
@@ -282,28 +308,10 @@ begin
         as_of,
         case when recipient is null then 'none' else 'pending' end,
         case when recipient is not null then as_of end
-    from latest as l
-    where l.is_active
-        and not exists(
-            select
-            from public.tutor_alerts as standing
-            where standing.profile_id = l.profile_id
-                and standing.alert_type = l.alert_type
-                and (
-                    standing.status in ('open', 'acknowledged')
-                    or (
-                        standing.resolved_by is not null
-                        and standing.score_value = l.value
-                        and standing.booking_id is not distinct from l.booking_id
-                        and standing.raised_at = (
-                            select max(newest.raised_at)
-                            from public.tutor_alerts as newest
-                            where newest.profile_id = l.profile_id
-                                and newest.alert_type = l.alert_type
-                        )
-                    )
-                )
-        );
+    from unnest(tutor_ids, types, judged_values, sessions, raised) as l (
+        profile_id, alert_type, value, booking_id, is_raised
+    )
+    where l.is_raised;
 end;
 $function$;
 

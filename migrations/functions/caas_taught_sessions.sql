@@ -102,6 +102,7 @@ begin
             and held.scheduled_start <= as_of
             and held.scheduled_start >= '0001-01-03 00:00:00+00'
             and held.status in ('Completed', 'Rescheduled', 'No-show')
+        order by held.scheduled_start
         offset 0
     ) as b
     cross join lateral (

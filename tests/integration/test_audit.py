@@ -427,11 +427,11 @@ def test_a_profile_that_is_published_while_it_is_looked_at_is_looked_at_again(
     drain()
     compute, other, turns = Line.compute, make_line(), itertools.count()
 
-    def compute_and_change(asked: Line, ids: Any) -> Any:
+    def compute_and_change(asked: Line, ids: Any, **options: Any) -> Any:
         if asked is line and next(turns) < most:
             app.execute("update profiles set available_free_help = not available_free_help")
             worker.drain(other, batch_size=10)
-        return compute(asked, ids)
+        return compute(asked, ids, **options)
 
     monkeypatch.setattr(Line, "compute", compute_and_change)
     most = 1

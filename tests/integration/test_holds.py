@@ -209,7 +209,9 @@ def test_undoing_the_migration_gives_back_what_the_rule_computed(
     drain()
     hold(db, tutor)
     drain()
-    migrate.down(url, Shipped.load(), lambda _: None, count=2)
+    shipped = Shipped.load()
+    since_holds = [file for file in shipped.migrations if file.stem >= "0004_holds"]
+    migrate.down(url, shipped, lambda _: None, count=len(since_holds))
     assert total(app, tutor) == 32
     assert app.execute("select profile_id from caas_score_follow").fetchall() == [(tutor,)]
     assert app.execute("select profile_id from caas_changes where reason = 'release'").fetchall() == [(tutor,)]

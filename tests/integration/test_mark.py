@@ -4,6 +4,8 @@ Each test runs in a transaction of its own over one small town and is undone.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +13,21 @@ from psycopg import sql
 
 from tests.conftest import Databases
 from tests.interleaving import Rows, one
-from tests.town import IDS, INSERTS, MOVES, TOWN, WATCHED, marked, put
+from tests.town import IDS, INSERTS, MOVES, NAMES, TOWN, WATCHED, marked, put
+
+CELLS = {
+    ("bookings", "scheduled_start"),
+    ("profile_reviews", "reviewer_id"),
+    ("profile_reviews", "booking_id"),
+    ("platform_events", "occurred_at"),
+}
+"""Columns that say in which cell a row counts."""
+
+MIDNIGHT, FIFTH, SIXTH = (
+    datetime(2026, 1, 5, tzinfo=UTC),
+    datetime(2026, 1, 5, 10, tzinfo=UTC),
+    datetime(2026, 1, 6, 10, tzinfo=UTC),
+)
 
 IRRELEVANT = [
     "update profiles set updated_at = now(), display_name = 'A', email = 'a', caas_score = 7, created_at = now()",
@@ -64,8 +80,65 @@ def test_an_update_of_a_watched_column_marks_whom_it_concerns_once(
 ) -> None:
     which = f"where id = '{IDS['ana']}'" if table == "profiles" else ""
     town.execute(f"update {table} set {column} = {value} {which}")
-    assert marked(town, table) == sorted(whose)
-    assert marked(town) == sorted(whose)
+    cells = 2 if (table, column) in CELLS else 1  # the one where it counted, and the one where it counts now
+    assert marked(town, table) == sorted([*whose] * cells)
+    assert marked(town) == sorted([*whose] * cells)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (
+            "update bookings set status = 'Completed' where id = %(lesson)s",
+            {("bookings", "cleo", "maths", None, None, FIFTH)},
+        ),
+        (
+            "update bookings set scheduled_start = '2026-01-06 10:00Z' where id = %(lesson)s",
+            {("bookings", "cleo", "maths", None, None, FIFTH), ("bookings", "cleo", "maths", None, None, SIXTH)},
+        ),
+        (
+            "insert into bookings (listing_id, client_id, scheduled_start, scheduled_end) "
+            "values (%(maths)s, null, '2026-01-05 10:00Z', now()), (null, %(dan)s, '2026-01-06 10:00Z', now())",
+            {("bookings", None, "maths", None, None, FIFTH), ("bookings", "dan", None, None, None, SIXTH)},
+        ),
+        (
+            "update profile_reviews set rating = 5",
+            {("profile_reviews", "ana", None, "lesson", "cleo", None)},
+        ),
+        (
+            "update profile_reviews set reviewer_id = %(dan)s",
+            {("profile_reviews", "ana", None, "lesson", who, None) for who in ("cleo", "dan")},
+        ),
+        (
+            "update profile_reviews set reviewee_id = %(ben)s, booking_id = %(trial)s",
+            {
+                ("profile_reviews", "ana", None, "lesson", "cleo", None),
+                ("profile_reviews", "ben", None, "trial", "cleo", None),
+            },
+        ),
+        (
+            "delete from profile_reviews",
+            {("profile_reviews", "ana", None, "lesson", "cleo", None)},
+        ),
+        (
+            "update platform_events set occurred_at = '2026-01-06 10:00Z' where profile_id = %(ana)s",
+            {("platform_events", "ana", None, None, None, day) for day in (MIDNIGHT, SIXTH)},
+        ),
+        ("update session_transcripts set turns = '[]'", {("session_transcripts", None, None, "lesson", None, None)}),
+        ("update reschedules set reason = 'Ill'", {("reschedules", None, None, "lesson", None, None)}),
+    ],
+)
+def test_a_mark_names_the_cells_where_it_counted_and_where_it_counts(
+    town: Rows, statement: str, named: set[tuple[Any, ...]]
+) -> None:
+    put(town, statement)
+    rows = town.execute(
+        "select reason, profile_id::text, listing_id::text, booking_id::text, other_id::text, touched_at, whole "
+        "from caas_changes"
+    ).fetchall()
+    assert len(rows) == len(named)
+    assert {(reason, *(NAMES.get(key) for key in keys), at) for reason, *keys, at, _ in rows} == named
+    assert not any(whole for *_, whole in rows)
 
 
 @pytest.mark.parametrize("table", WATCHED)

@@ -154,14 +154,14 @@ FOREIGN_KEYS = {
 }
 
 KEYS_AND_INDEXES = {
-    "bookings (client_id)",
-    "bookings (listing_id)",
+    "bookings (client_id, scheduled_start)",
+    "bookings (listing_id, scheduled_start)",
     "listings (profile_id)",
     "platform_events (profile_id, occurred_at)",
     "profile_graph (source_profile_id)",
     "profile_graph (target_profile_id)",
     "profile_reviews (booking_id)",
-    "profile_reviews (reviewee_id)",
+    "profile_reviews (reviewee_id, reviewer_id)",
     "student_integration_links (profile_id)",
     "unique bookings (id)",
     "unique listings (id)",

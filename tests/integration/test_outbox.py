@@ -276,6 +276,7 @@ def test_a_refused_connection_is_retried_and_nobody_else_is_charged(
 def test_an_outage_makes_no_letter_fail(app: Rows, mailbox: Mailbox, send: Callable[..., Sent]) -> None:
     session = add_report(app)
     away = mailbox.settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{free_port()}"))
+    app.execute("update email_reports set attempts = %s", (MOST_ATTEMPTS - 1,))
     for _ in range(MOST_ATTEMPTS + 2):
         assert send(away).postponed == 1
         make_due(app)

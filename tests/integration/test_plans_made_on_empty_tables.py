@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 import pytest
 
+from caas_worker.application import COLUMNS
 from caas_worker.pipeline import Line
+from caas_worker.verify import OUR_TABLES
 from caas_worker.worker import Summary
 from tests.people import Rows
 
 PEOPLE = 3_000
 BATCH = 250
-OURS = "'caas_changes', 'caas_recalculation_queue', 'caas_scores', 'caas_score_follow', 'caas_dead_entries'"
-THEIRS = "'profiles', 'role_details', 'listings', 'bookings', 'profile_reviews', 'profile_graph'"
+OURS = ", ".join(f"'{table}'" for table in OUR_TABLES)
+THEIRS = ", ".join(f"'{table}'" for table in COLUMNS)
 
 
 def index_rows_read(app: Rows, tables: str) -> int:
@@ -27,15 +29,29 @@ def index_rows_read(app: Rows, tables: str) -> int:
     return int(row[0])
 
 
+def make_indexes_anew(app: Rows) -> None:
+    """The application's indexes in the other order: between equals, the planner takes the newest."""
+    made = app.execute(
+        "select indexrelid::regclass::text, pg_get_indexdef(indexrelid) from pg_index "
+        f"where indrelid::regclass::text in ({THEIRS}) and not indisunique order by indexrelid desc"
+    ).fetchall()
+    for name, definition in made:
+        app.execute(f"drop index {name}".encode())
+        app.execute(definition)
+
+
 def flush_statistics(line: Line) -> None:
     with line.db.transaction() as connection:
         connection.execute("select pg_stat_force_next_flush()")
 
 
+@pytest.mark.parametrize("anew", [False, True], ids=["as created", "indexes made anew"])
 @pytest.mark.parametrize("tables", [OURS, THEIRS], ids=["ours", "the application's"])
 def test_rows_read_stay_in_proportion_to_what_is_scored(
-    app: Rows, line: Line, drain: Callable[..., Summary], tables: str
+    app: Rows, line: Line, drain: Callable[..., Summary], tables: str, anew: bool
 ) -> None:
+    if anew:
+        make_indexes_anew(app)
     app.execute("vacuum analyze")
     app.execute("insert into profiles (roles, identity_verified) values ('{TUTOR}', true)")
     drain(batch_size=BATCH)
@@ -51,8 +67,15 @@ def test_rows_read_stay_in_proportion_to_what_is_scored(
         "insert into profile_reviews (reviewer_id, reviewee_id, rating) select id, id, 5 from profiles union all"
         " select lead(id, 1) over (order by id), id, 4 from profiles"
     )
-    app.execute("select pg_stat_reset()")
-    summary = drain(batch_size=BATCH)
-    assert summary.processed == PEOPLE + 1
-    flush_statistics(line)
-    assert index_rows_read(app, tables) < 300 * PEOPLE
+    app.execute("insert into session_transcripts (booking_id, turns) select id, '[]' from bookings")
+
+    def rows_read_by_a_drain() -> int:
+        app.execute("select pg_stat_reset()")
+        assert drain(batch_size=BATCH).processed == PEOPLE + 1
+        flush_statistics(line)
+        return index_rows_read(app, tables)
+
+    assert rows_read_by_a_drain() < 300 * PEOPLE
+    app.execute("update bookings set actual_start = scheduled_start, actual_end = scheduled_end")
+    app.execute("update profile_reviews set rating = 3")
+    assert rows_read_by_a_drain() < 300 * PEOPLE

@@ -47,7 +47,9 @@ def everyone_marked(app: Rows) -> int:
 
 def test_what_is_published_first_marks_everyone_and_what_is_published_already_nobody(app: Rows, db: Database) -> None:
     registry = Registry([TutorStrategy(), ClientStrategy()])
-    assert rules.publish(db, registry) == ["CLIENT client-v1.0", "TUTOR tutor-v5.9"]
+    roles = ["CLIENT client-v1.0", "TUTOR tutor-v5.9"]
+    quality = [f"{rule} {version}" for rule, version in registry.quality.versions.items()]
+    assert rules.publish(db, registry) == sorted(roles + quality)
     assert everyone_marked(app) == 1
     app.execute("delete from caas_changes")
     assert rules.publish(db, registry) == []
@@ -126,7 +128,10 @@ def test_going_back_to_an_older_release_is_an_operators_word_and_holds(app: Rows
         rules.publish(newer.db, newer.registry)
     worker.drain(older, batch_size=10)
     assert total(app, tutor) == len("tutor-v5.9")
-    assert [rule.standing for rule in rules.standings(newer.db, newer.registry)] == ["differs", "differs"]
+    standings = {rule.role: rule.standing for rule in rules.standings(newer.db, newer.registry)}
+    assert standings == {"CLIENT": "differs", "TUTOR": "differs"} | dict.fromkeys(
+        newer.registry.quality.versions, "published"
+    )
     assert rules.publish(newer.db, newer.registry, anyway=True) == ["CLIENT client-v1.0", "TUTOR tutor-v5.10"]
     worker.drain(newer, batch_size=10)
     assert total(app, tutor) == len("tutor-v5.10")

@@ -13,6 +13,7 @@ from caas_worker.cli import stats as command
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseError, NotInstalled, SettingsError
 from caas_worker.measure import CALLS, Touched, measure
+from caas_worker.settings import Settings
 from caas_worker.strategies import Registry
 from tests.interleaving import plain_role, worker_as
 from tests.people import Rows, add_booking, add_client, add_listing, add_review, add_tutor
@@ -59,7 +60,7 @@ EVERY = [
 
 @pytest.mark.parametrize("function", EVERY)
 def test_every_statistics_function_can_be_measured(db: Database, tutor: UUID, function: str) -> None:
-    measured = measure(db, Registry.installed(), function, tutor)
+    measured = measure(db, Registry.installed(Settings()), function, tutor)
     assert measured.row is not None
     assert measured.row.get("profile_id", tutor) == tutor
     assert len(measured.calls) == CALLS
@@ -67,7 +68,7 @@ def test_every_statistics_function_can_be_measured(db: Database, tutor: UUID, fu
 
 
 def test_what_one_call_read_is_told_by_table(db: Database, tutor: UUID) -> None:
-    measured = measure(db, Registry.installed(), "caas_performance_stats", tutor)
+    measured = measure(db, Registry.installed(Settings()), "caas_performance_stats", tutor)
     assert measured.row is not None
     assert (measured.row["completed_sessions"], measured.row["avg_rating"]) == (52, 4.0)
     assert {touched.table: touched for touched in measured.touched} == {
@@ -78,23 +79,23 @@ def test_what_one_call_read_is_told_by_table(db: Database, tutor: UUID) -> None:
 
 
 def test_what_was_read_before_is_not_counted_again(db: Database, tutor: UUID) -> None:
-    first, again = (measure(db, Registry.installed(), "caas_network_stats", tutor).touched for _ in range(2))
+    first, again = (measure(db, Registry.installed(Settings()), "caas_network_stats", tutor).touched for _ in range(2))
     assert first == again
     assert sum(touched.index_scans for touched in first) == 2
 
 
 def test_a_missing_index_shows_as_a_seq_scan(app: Rows, db: Database, tutor: UUID) -> None:
-    app.execute("drop index bookings_of_a_listing")
-    measured = measure(db, Registry.installed(), "caas_performance_stats", tutor)
+    app.execute("drop index bookings_of_a_listing_by_time")
+    measured = measure(db, Registry.installed(Settings()), "caas_performance_stats", tutor)
     [bookings] = [touched for touched in measured.touched if touched.table == "bookings"]
     assert (bookings.seq_scans, bookings.rows_by_seq_scan) == (1, 55)
 
 
 def test_an_unknown_profile_gets_the_empty_row(db: Database) -> None:
-    measured = measure(db, Registry.installed(), "caas_performance_stats", uuid4())
+    measured = measure(db, Registry.installed(Settings()), "caas_performance_stats", uuid4())
     assert measured.row is not None
     assert measured.row["completed_sessions"] == 0
-    assert measure(db, Registry.installed(), "caas_profile_facts", uuid4()).row is None
+    assert measure(db, Registry.installed(Settings()), "caas_profile_facts", uuid4()).row is None
 
 
 @pytest.mark.parametrize(
@@ -111,13 +112,13 @@ def test_an_unknown_profile_gets_the_empty_row(db: Database) -> None:
 )
 def test_an_unknown_function_is_refused_with_the_nearest(db: Database, name: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        measure(db, Registry.installed(), name, uuid4())
+        measure(db, Registry.installed(Settings()), name, uuid4())
 
 
 def test_a_function_that_a_strategy_needs_and_the_database_has_not(app: Rows, db: Database) -> None:
     app.execute("drop function caas_network_stats(uuid[], timestamptz)")
     with pytest.raises(NotInstalled, match="caas_network_stats is missing in this database"):
-        measure(db, Registry.installed(), "caas_network_stats", uuid4())
+        measure(db, Registry.installed(Settings()), "caas_network_stats", uuid4())
 
 
 def test_a_function_of_a_strategy_from_elsewhere_is_known(app: Rows, db: Database) -> None:
@@ -132,17 +133,17 @@ def test_a_function_of_a_strategy_from_elsewhere_is_known(app: Rows, db: Databas
     profile_id = uuid4()
     assert measure(db, registry, "coaching", profile_id).row == {"profile_id": profile_id, "answer": 42}
     with pytest.raises(SettingsError):
-        measure(db, Registry.installed(), "coaching", profile_id)
+        measure(db, Registry.installed(Settings()), "coaching", profile_id)
 
 
 def test_a_function_that_fails_is_an_error_in_a_sentence(app: Rows, db: Database) -> None:
     app.execute("drop table student_integration_links cascade")
     with pytest.raises(DatabaseError, match='student_integration_links" does not exist'):
-        measure(db, Registry.installed(), "caas_link_stats", uuid4())
+        measure(db, Registry.installed(Settings()), "caas_link_stats", uuid4())
 
 
 def test_a_superuser_sees_the_plans_of_the_statements_inside(db: Database, tutor: UUID) -> None:
-    plan = "\n".join(measure(db, Registry.installed(), "caas_performance_stats", tutor, plan=True).plan)
+    plan = "\n".join(measure(db, Registry.installed(Settings()), "caas_performance_stats", tutor, plan=True).plan)
     assert "bookings_of_a_listing" in plan
     assert "actual time" in plan
     assert "Buffers:" in plan
@@ -153,7 +154,7 @@ def test_a_superuser_sees_the_plans_of_the_statements_inside(db: Database, tutor
 
 def test_others_see_the_call_as_a_whole(app: Rows, url: str, tutor: UUID) -> None:
     with plain_role(app, ours=True) as role, worker_as(url, role) as db:
-        measured = measure(db, Registry.installed(), "caas_performance_stats", tutor, plan=True)
+        measured = measure(db, Registry.installed(Settings()), "caas_performance_stats", tutor, plan=True)
     assert measured.plan[0].startswith("Function Scan on caas_performance_stats")
     assert "Buffers:" in "\n".join(measured.plan)
     assert {touched.table for touched in measured.touched} == {"bookings", "listings", "profile_reviews"}

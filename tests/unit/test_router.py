@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from caas_worker.errors import SettingsError
 from caas_worker.model import Profile, Score, Stats
+from caas_worker.settings import Settings
 from caas_worker.strategies import UNSUPPORTED_VERSION, Registry
 from caas_worker.strategies.tutor import TutorStrategy
 
@@ -156,5 +157,5 @@ def test_two_strategies_for_one_role_are_refused() -> None:
 
 
 def test_installed_strategies_include_the_tutor_rule() -> None:
-    strategy = Registry.installed().route(person("TUTOR"))
+    strategy = Registry.installed(Settings()).route(person("TUTOR"))
     assert isinstance(strategy, TutorStrategy)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.quick
 
 PHRASES = Phrases(
     goal_setting=("what would you like", "hi"),
-    confusion=("i don't get it", "don't get", "confused", "very confused", "lost"),
+    confusion=("i don't get it", "don't get", "confused", "very confused", "lost", "lost track", "track"),
     wrap_up=("next time", "to sum up"),
     encouragement=("well done",),
     negative=("wrong", "wrong again"),
@@ -42,6 +42,7 @@ three times in one turn               | s: lost, lost, lost                     
 a longer phrase counts once           | s: very confused, very confused                                 || confusion     | 0
 three longer ones                     | s: very confused, very confused. Very confused                  || confusion     | 20
 a phrase in the middle of another     | s: I don't get it, I don't get it                               || confusion     | 0
+the longest from where it begins      | s: lost track, lost track                                        || confusion     | 0
 two short ones and a long one         | s: I don't get it / s: I don't get / s: I don't get that        || confusion     | 20
 a confused tutor                      | t: lost, lost, lost                                             || confusion     | 0
 exactly 75 % of the words             | t: a b c / s: d                                                 || tutor_share   | 0

@@ -38,6 +38,7 @@ more than half a session more is      | 8    | [2,2,2,1,1,1,1,1]                
 consistency 0.5 is not enough         | 8    | [2,2,2,2,0,0,0,0]                      || 0.539 | monitor           | improving | a 1, sd 1, c 0.5: 0.25 + 0.225 + 0.06429
 a little more is                      | 8    | [2,2,2,2,1,0,0,0]                      || 0.286 | stable            | improving | a 1.125, sd 0.92702, c 0.54824: 0.21875 + 0.20329 - 0.2 + 0.06429
 the day in the middle is in no half   | 5    | [1,1,9,1,1]                            || 0.345 | insufficient_data | stable    | a 2.6, sd 3.2, c 0.44828: 0.24828 + 0.09643
+seven days have halves of three       | 7    | [1,1,1,1,1,2,2]                        || 0.771 | high_risk         | declining | a 9/7, sd 0.45175, c 0.73999: 0.17857 + 0.11700 + 0.4 + 0.075
 four days have a trend                | 4    | [0,0,2,2]                              || 0.982 | insufficient_data | declining | a 1, sd 1, c 0.5: 0.25 + 0.225 + 0.4 + 0.10714
 three have none                       | 3    | [0,0,4]                                || 0.548 | insufficient_data | null      | a 4/3, sd 1.88562, c 0.41421: 0.16667 + 0.26360 + 0.11786
 the first day                         | 1    | [1]                                    || 0.389 | insufficient_data | null      | a 1, c 1: 0.25 + 0.13929
