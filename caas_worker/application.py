@@ -36,3 +36,28 @@ INDEXES: tuple[tuple[str, str], ...] = (
     ("platform_events", "profile_id"),
 )
 """Table and column of the indexes without which statistics read whole tables."""
+
+_SESSION = (
+    "id", "listing_id", "client_id", "type", "status", "scheduled_start", "scheduled_end", "actual_start", "actual_end",
+    "no_show_by", "recording_url", "session_number", "tech_issue", "engagement_score", "learning_objectives_met",
+)  # fmt: skip
+
+WRITES: dict[str, dict[str, tuple[str, ...]]] = {
+    "profiles": {"select": ("id",)},
+    "listings": {"select": ("id", "profile_id")},
+    "bookings": {
+        "select": (
+            "id", "status", "actual_start", "actual_end", "engagement_score", "learning_objectives_met", "tech_issue",
+            "recording_url",
+        ),
+        "insert": _SESSION,
+        "update": (
+            "status", "actual_start", "actual_end", "engagement_score", "learning_objectives_met", "tech_issue",
+            "recording_url", "updated_at",
+        ),
+    },
+    "reschedules": {
+        "insert": ("booking_id", "initiator", "original_time", "new_time", "reason", "reason_code", "cancelled_at"),
+    },
+}  # fmt: skip
+"""Columns by table and privilege that POST /api/sessions needs, to write sessions on the application's behalf."""

@@ -1,4 +1,4 @@
-"""The roles caas_worker and caas_reader: made where that is permitted, and granted what they need.
+"""The roles caas_worker, caas_reader and caas_sessions: made where that is permitted, and granted what they need.
 
 A deployment grants them to its login roles. They are the whole server's, and each database grants to them by itself.
 They are made without a login, and left as they are where they exist.
@@ -11,13 +11,14 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from caas_worker.application import COLUMNS
+from caas_worker.application import COLUMNS, WRITES
 from caas_worker.ledger import Ledger
 from caas_worker.shipped import TRIGGER_MAKERS
 from caas_worker.sql import statements
 
 WORKER = "caas_worker"
 READER = "caas_reader"
+SESSIONS = "caas_sessions"
 
 FOLLOWING = "update on profiles (caas_score)"
 """The one write to the application's tables, which can be switched off."""
@@ -25,6 +26,7 @@ FOLLOWING = "update on profiles (caas_score)"
 PURPOSES = {
     WORKER: "Does the work of caas_worker: computes and writes scores.",
     READER: "Reads the scores of caas_worker.",
+    SESSIONS: "Writes sessions on the application's behalf, for caas_worker's POST /api/sessions.",
 }
 
 
@@ -40,17 +42,22 @@ class Need:
 
 
 def present(connection: Connection[TupleRow]) -> set[str]:
-    """Which of the two roles exist."""
+    """Which of the roles exist."""
     rows = connection.execute(statements("roles")["present"], {"roles": list(PURPOSES)}).fetchall()
     return {row[0] for row in rows}
 
 
 def needs(connection: Connection[TupleRow], role: str, purpose: str = WORKER) -> list[Need]:
-    """What `role` needs for a purpose, WORKER or READER, whether it has it by itself, as a member or as the owner."""
-    queries = statements("roles")
+    """What `role` needs for a purpose, WORKER, READER or SESSIONS, whether by itself, as a member or as the owner."""
+    query = {WORKER: "worker_needs", READER: "reader_needs", SESSIONS: "sessions_needs"}[purpose]
     rows = connection.execute(
-        queries["worker_needs"] if purpose == WORKER else queries["reader_needs"],
-        {"role": role, "columns": json.dumps(COLUMNS), "migrating": list(TRIGGER_MAKERS)},
+        statements("roles")[query],
+        {
+            "role": role,
+            "columns": json.dumps(COLUMNS),
+            "writes": json.dumps(WRITES),
+            "migrating": list(TRIGGER_MAKERS),
+        },
     ).fetchall()
     return [Need(*row) for row in rows]
 

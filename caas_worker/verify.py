@@ -225,6 +225,16 @@ def _roles(connection: Connection[TupleRow]) -> Iterator[Check]:
         yield Check("role", role, ok=True)
         for need in lacking:
             yield Check("grant", f"{role}: {need.what}", ok=False, todo=f"{UP}, or {AS_OWNER}: {need.statement}")
+    if roles.SESSIONS in present:
+        asking = _asking(connection)
+        row = connection.execute(statements("verify")["may_act_as"], {"role": roles.SESSIONS}).fetchone()
+        yield Check(
+            "role",
+            f"{asking.name} may act as {roles.SESSIONS}",
+            bool(row and row[0]),
+            f"POST /api/sessions is refused; {AS_ADMIN}: grant {roles.SESSIONS} to {asking.name}",
+            hint=True,
+        )
 
 
 def _cache(connection: Connection[TupleRow]) -> Iterator[Check]:

@@ -166,6 +166,44 @@ from (
     where c.oid = to_regclass('public.caas_scores')
 ) as needs;
 
+-- sessions_needs: the same for a role that writes sessions on the application's behalf
+select
+    needs.what,
+    needs.relation,
+    needs.statement
+from (
+    select
+        1 as place,
+        'usage on schema public' as what,
+        'schema public' as relation,
+        case
+            when not has_schema_privilege(%(role)s::text, 'public', 'usage')
+                then format('grant usage on schema public to %%I', %(role)s::text)
+        end as statement
+    union all
+    select
+        2,
+        format('%%s on %%s', p.key, c.relname),
+        c.relname,
+        'grant ' || p.key || ' (' || string_agg(quote_ident(a.attname), ', ' order by a.attnum) filter (
+            where not has_column_privilege(%(role)s::text, c.oid, a.attnum, p.key)
+        ) || format(') on %%I to %%I', c.relname, %(role)s::text)
+    from jsonb_each(%(writes)s::jsonb) as w
+    cross join jsonb_each(w.value) as p
+    cross join jsonb_array_elements_text(p.value) as col (name)
+    inner join pg_class as c
+        on c.relname = w.key
+        and c.relnamespace = 'public'::regnamespace
+        and c.relkind in ('r', 'p')
+    inner join pg_attribute as a
+        on a.attrelid = c.oid
+        and a.attname = col.name
+        and a.attnum > 0
+        and not a.attisdropped
+    group by c.oid, c.relname, p.key
+) as needs
+order by needs.place, needs.what;
+
 -- unruled: whether the cache has row-level security and no policy for workers yet
 select exists(
     select

@@ -122,3 +122,10 @@ select exists(
         and a.grantee = 0
         and a.privilege_type = 'CREATE'
 );
+
+-- may_act_as: whether this role may SET ROLE to another
+select
+    case
+        when current_setting('server_version_num')::integer >= 160000 then pg_has_role(%(role)s::text, 'SET')
+        else pg_has_role(%(role)s::text, 'MEMBER')
+    end;

@@ -16,7 +16,7 @@ from caas_worker.settings import Settings
 from caas_worker.sweep import due, sweep
 from caas_worker.worker import Summary
 from tests.interleaving import Rows, one, until
-from tests.people import add_tutor, marks, total
+from tests.people import add_booking, add_client, add_listing, add_tutor, marks, total
 
 Drain = Callable[..., Summary]
 
@@ -28,11 +28,17 @@ def add_checked_tutor(app: Rows, expiry: datetime = EXPIRY) -> UUID:
     return add_tutor(app, dbs_verified=True, dbs_expiry_date=expiry)
 
 
+def forget_the_days_turn(app: Rows) -> None:
+    """Tutors fall due at midnight, too: not where a test is about another time."""
+    app.execute("update caas_cell_states set next_due_at = null")
+
+
 def test_nobody_is_marked_before_the_time_has_come_and_everybody_once_after(
     app: Rows, db: Database, drain: Drain
 ) -> None:
     tutor = add_checked_tutor(app)
     drain()
+    forget_the_days_turn(app)
     assert sweep(db, 10, EXPIRY - timedelta(microseconds=1)) == 0
     assert [sweep(db, 10, EXPIRY) for _ in range(3)] == [1, 0, 0]
     assert marks(app) == [("time", tutor, None, False, False)]
@@ -44,11 +50,37 @@ def test_the_score_changes_with_the_time_and_says_when_it_did(app: Rows, db: Dat
     later = replace(line, clock=lambda _: EXPIRY)
     worker.drain(line, batch_size=10)
     assert total(app, tutor) == 36
+    forget_the_days_turn(app)
     sweep(db, 10, EXPIRY)
     worker.drain(later, batch_size=10)
     assert total(app, tutor) == 32
     known = app.execute("select source_changed_at, next_due_at, swept from caas_scores").fetchone()
     assert known == (EXPIRY, None, False)
+
+
+def test_a_tutor_falls_due_when_the_day_turns_and_a_session_begins(app: Rows, db: Database, line: Line) -> None:
+    tutor, client = add_tutor(app), add_client(app)
+    add_tutor(app, status="inactive")
+    begins = EXPIRY.replace(hour=18)
+    add_booking(app, add_listing(app, tutor), client, "Completed", scheduled_start=begins)
+    midnight = EXPIRY.replace(hour=0) + timedelta(days=1)
+    clocks = [EXPIRY, begins, midnight]
+    for now, then in zip(clocks, [begins, midnight, midnight + timedelta(days=1)], strict=True):
+        worker.drain(replace(line, clock=lambda _, now=now: now), batch_size=10)
+        assert one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor) == then
+        assert sweep(db, 10, then - timedelta(microseconds=1)) == 0
+        assert [sweep(db, 10, then) for _ in range(2)] == [1, 0]
+        rows = app.execute("select reason, priority, changed_at, profile_id from caas_changes").fetchall()
+        assert rows == [("time", 50, then, tutor)]
+
+
+def test_whoever_falls_due_twice_is_marked_once(app: Rows, db: Database, drain: Drain) -> None:
+    tutor = add_checked_tutor(app)
+    drain()
+    turn = one(app, "select next_due_at from caas_cell_states")
+    assert [sweep(db, 10, EXPIRY) for _ in range(2)] == [1, 0]
+    rows = app.execute("select reason, changed_at, profile_id from caas_changes").fetchall()
+    assert rows == [("time", turn, tutor)]
 
 
 def test_a_score_that_falls_due_again_is_marked_again(app: Rows, db: Database, line: Line) -> None:
@@ -65,6 +97,7 @@ def test_the_longest_due_come_first_and_a_sweep_takes_no_more_than_its_share(
 ) -> None:
     tutors = [add_checked_tutor(app, EXPIRY + timedelta(hours=hour)) for hour in (3, 1, 2)]
     drain()
+    forget_the_days_turn(app)
     after = EXPIRY + timedelta(days=1)
     assert [sweep(db, 1, after) for _ in range(4)] == [1, 1, 1, 0]
     assert [profile_id for _, profile_id, *_ in marks(app)] == [tutors[1], tutors[2], tutors[0]]
@@ -91,6 +124,7 @@ def test_a_row_that_is_being_published_is_not_waited_for(app: Rows, db: Database
     drain()
     with line.db.transaction() as publishing:
         publishing.execute("select from caas_scores for update")
+        publishing.execute("select from caas_cell_states for update")
         assert sweep(db, 10, EXPIRY) == 0
     assert sweep(db, 10, EXPIRY) == 1
 
