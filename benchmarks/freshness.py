@@ -31,6 +31,7 @@ WORKERS = 2
 ROUNDS = 3
 ROUND_SECONDS = 10
 LOOK_SECONDS = 0.01
+WARM_UP_SECONDS = 3
 LATEST_SECONDS = 30
 
 SESSIONS_TO_COMPLETE = """
@@ -71,7 +72,7 @@ def measure(ground: Ground) -> None:
     round_seconds = ROUND_SECONDS / 5 if ground.small else ROUND_SECONDS
     conninfo = ground.marketplace("freshness", tutors=tutors)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        wanted = int(PER_SECOND * (seconds + 2 * ROUNDS * round_seconds) * 1.1)
+        wanted = int(PER_SECOND * (WARM_UP_SECONDS + seconds + 2 * ROUNDS * round_seconds) * 1.1)
         sessions = [row[0] for row in connection.execute(SESSIONS_TO_COMPLETE, (wanted,)).fetchall()]
         connection.execute("vacuum analyze")
     with Database(conninfo, statement_timeout=600) as db:
@@ -79,7 +80,7 @@ def measure(ground: Ground) -> None:
         say("everyone is computed once")
         worker.drain(worker.line(db, Settings(follow_profiles=False)), batch_size=500)
     with _workers(conninfo):
-        _play(conninfo, sessions, 2)
+        _play(conninfo, sessions, WARM_UP_SECONDS)
         waits, commits = _play(conninfo, sessions, seconds)
         rounds: dict[str, list[float]] = {"with": [], "without": []}
         for _ in range(ROUNDS):

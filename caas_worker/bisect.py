@@ -20,6 +20,8 @@ def bisect(profile_ids: Sequence[UUID], attempt: Callable[[Sequence[UUID]], None
     Returns:
         The failures, under the error code, of the profiles for which the statement fails alone.
     """
+    if not profile_ids:
+        return {}
     try:
         attempt(profile_ids)
     except DatabaseError as error:

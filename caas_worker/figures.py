@@ -17,6 +17,7 @@ PROBE_SHARE = 0.15
 """How much of the statement timeout a probe's look may take."""
 
 PRIORITIES = {0: "manual", 10: "live", 50: "time", 90: "backfill"}
+TIER = "tier "
 COUNTED = 100_000
 COUNTED_SCORES = 10_000
 """Up to here figures are exact; beyond, the planner's estimate takes their place, so that asking never costs more."""
@@ -30,8 +31,9 @@ def status(db: Database, *, patience: float | None = None) -> dict[str, Any]:
 
     Returns:
         marks, ready, waiting, in_flight, dead, due (by time and not marked yet), scores, workers and holds: how many;
-        depth: entries by word of priority; oldest_seconds: age of the oldest change of priority manual or live that
-        is not in the cache; stalest_seconds: of any, dead entries and due times included; both 0 with none.
+        depth: entries by word of priority; tiers: tutors by tier of the 30-day window, of at most COUNTED;
+        oldest_seconds: age of the oldest change of priority manual or live that is not in the cache; stalest_seconds:
+        of any, dead entries and due times included; both 0 with none.
     """
     with db.transaction(patience=patience, share_of_timeout=PROBE_SHARE if patience else 1) as connection:
         rows = connection.execute(
@@ -48,7 +50,11 @@ def _figures(rows: Sequence[tuple[Any, ...]], estimates: Mapping[str, int]) -> d
     counts |= {"workers": 0, "holds": 0}
     depth = dict.fromkeys(PRIORITIES.values(), 0)
     oldest = stalest = 0.0
+    tiers: dict[str, int] = {}
     for state, priority, number, age in rows:
+        if state.startswith(TIER):
+            tiers[state.removeprefix(TIER)] = number
+            continue
         counts[state] += number
         if state in ("ready", "waiting", "in_flight"):
             depth[PRIORITIES[priority]] += number
@@ -66,7 +72,7 @@ def _figures(rows: Sequence[tuple[Any, ...]], estimates: Mapping[str, int]) -> d
         unseen = max(estimates.get("caas_recalculation_queue", 0) - sum(depth.values()), 0)
         depth[max(depth, key=lambda word: depth[word])] += unseen
         counts["ready"] += unseen
-    return {**counts, "depth": depth, "oldest_seconds": oldest, "stalest_seconds": stalest}
+    return {**counts, "depth": depth, "oldest_seconds": oldest, "stalest_seconds": stalest, "tiers": tiers}
 
 
 def remaining(db: Database) -> int:

@@ -26,6 +26,8 @@ ERROR_CODES = (
     "STRATEGY_FAILED",
     "PROFILE_UNREADABLE",
     "CACHE_REFUSED",
+    "CELLS_FAILED",
+    "QUALITY_FAILED",
     "PROFILE_NOT_FOUND",
     "LEASE_LOST",
 )
@@ -126,6 +128,8 @@ GAUGES = {
     "holds": ("caas_holds", "Scores pinned by hand."),
 }
 """Figure of the database, name and meaning of its gauge."""
+TIERS = ("caas_tutors_by_tier", "Tutors by performance tier of the last 30 days; none: without sessions in them.")
+TIER_NAMES = ("Exemplary", "Strong", "Developing", "Needs Attention", "At Risk", "none")
 
 
 class DatabaseGauges(Collector):
@@ -156,5 +160,9 @@ class DatabaseGauges(Collector):
         for priority, number in figures["depth"].items():
             depth.add_metric([priority], number)
         yield depth
+        tiers = GaugeMetricFamily(*TIERS, labels=["tier"])
+        for tier in TIER_NAMES:
+            tiers.add_metric([tier], figures["tiers"].get(tier, 0))
+        yield tiers
         for figure, (name, about) in GAUGES.items():
             yield GaugeMetricFamily(name, about, value=figures[figure])

@@ -34,6 +34,8 @@ from caas_worker.strategies import Registry
 from caas_worker.telemetry import Telemetry
 
 STEPS = ("mark", "fold", "claim", "stats", "strategy", "cache", "read")
+READING = ("CELLS_FAILED", "STATISTICS_FAILED")
+"""Errors of the step stats."""
 CANDIDATES = 5
 LOCK_NOT_AVAILABLE = "55P03"
 NEVER = 2**63 - 1
@@ -211,7 +213,9 @@ def _walk(run: Smoke, line: Line, profile_id: UUID, note: str, *, synthetic: boo
     with _step(run, "cache") as said:
         if published := rules.publish(line.db, line.registry):
             said.append(f"not published yet: {', '.join(published)}; the first worker will, and mark everyone")
-        endings, _ = replace(line, follows=False).write(claim.token, [profile_id], scored)
+        endings, unappraised = replace(line, follows=False).write(claim.token, [profile_id], scored)
+        if failure := unappraised.get(profile_id):
+            raise NotComputed(failure.message)
         if (ending := endings.get(profile_id)) is None or ending.outcome != "scored":
             raise NotComputed(f"The score was not written: {ending.outcome if ending else 'lost'}.")
     with _step(run, "read"):
@@ -305,7 +309,7 @@ def _score(run: Smoke, line: Line, claim: Claim) -> Scored:
     failure = scored.failures.get(profile_id)
     if profile_id in scored.missing:
         failure = Failure("STATISTICS_FAILED", "caas_profile_facts does not know the profile")
-    guilty = None if failure is None else "stats" if failure.error == "STATISTICS_FAILED" else "strategy"
+    guilty = None if failure is None else "stats" if failure.error in READING else "strategy"
     for name in ("stats", "strategy"):
         text = failure.message if failure and name == guilty else ""
         run.steps.append(Step(name, not text, round(seconds[name] * 1000, 2), text))

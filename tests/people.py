@@ -54,7 +54,7 @@ def add_listing(app: Rows, tutor: UUID) -> UUID:
     return listing_id
 
 
-def add_booking(app: Rows, listing: UUID, client: UUID, status: str = "Completed", **columns: Any) -> UUID:
+def add_booking(app: Rows, listing: UUID, client: UUID | None, status: str = "Completed", **columns: Any) -> UUID:
     """A booking of an hour."""
     start = columns.pop("scheduled_start", LONG_AGO)
     booking_id: UUID = add(

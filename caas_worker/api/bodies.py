@@ -126,6 +126,7 @@ class QueueBody(Body):
     depth: DepthBody
     oldest_seconds: float = Field(description="Age of the oldest change, manual or live, that is not in the cache.")
     stalest_seconds: float = Field(description="Age of the oldest change of any kind that is not in the cache.")
+    tiers: dict[str, int] = Field(description="Tutors by performance tier of the last 30 days; none: without sessions.")
 
 
 class HealthBody(Body):

@@ -91,7 +91,7 @@ def install(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         del request
         details = [
-            {"where": _printable(".".join(map(str, problem["loc"]))), "what": _printable(problem["msg"])}
+            {"where": ".".join(str(part) for part in problem["loc"]), "what": problem["msg"]}
             for problem in error.errors()
         ]
         return answer(400, InvalidRequest.code, str(InvalidRequest()), details)
@@ -102,8 +102,3 @@ def install(app: FastAPI) -> None:
         known = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: InvalidRequest.code, 413: TooLarge.code}
         code = known.get(error.status_code, "REFUSED")
         return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
-
-
-def _printable(text: str) -> str:
-    """A text without halves of characters, which a caller may have put into a name and no answer can carry."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

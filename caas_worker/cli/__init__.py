@@ -5,7 +5,21 @@ import sys
 import typer
 
 from caas_worker import __version__, logs
-from caas_worker.cli import aggregate, audit, chores, database, demo, mail, queue, rules, score, serve, stats, work
+from caas_worker.cli import (
+    aggregate,
+    audit,
+    chores,
+    database,
+    demo,
+    mail,
+    queue,
+    rules,
+    score,
+    serve,
+    stats,
+    tutor,
+    work,
+)
 from caas_worker.errors import CaasError, exit_code
 from caas_worker.settings import Settings
 
@@ -43,6 +57,7 @@ app.add_typer(database.triggers_app, name="triggers")
 app.add_typer(queue.app, name="queue")
 app.add_typer(score.app, name="score")
 app.add_typer(rules.app, name="rules")
+app.add_typer(tutor.app, name="tutor")
 app.add_typer(mail.app, name="mail")
 
 

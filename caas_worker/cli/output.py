@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +14,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; times in ISO 8601."""
-    typer.echo(json.dumps(value, default=lambda item: item.isoformat() if hasattr(item, "isoformat") else str(item)))
+    """One JSON document on standard output; times in ISO 8601, numerics as numbers."""
+    typer.echo(json.dumps(value, default=_plain))
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, Decimal):
+        return float(item)
+    return item.isoformat() if hasattr(item, "isoformat") else str(item)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:

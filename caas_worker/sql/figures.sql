@@ -89,6 +89,29 @@ with seen as (
     union all
     (
         select
+            'due',
+            null,
+            s.next_due_at
+        from caas_cell_states as s
+        where s.next_due_at is not null
+            and not s.swept
+            and s.next_due_at <= clock_timestamp()
+        order by s.next_due_at
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
+            'tier ' || coalesce(s.performance_tier, 'none'),
+            null,
+            null
+        from caas_cell_states as s
+        where s.taught_until is not null
+        limit %(most)s::integer
+    )
+    union all
+    (
+        select
             'scores',
             null,
             null

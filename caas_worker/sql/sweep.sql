@@ -3,7 +3,16 @@ select caas_sweep(%(max_profiles)s::integer, coalesce(%(as_of)s::timestamptz, no
 
 -- due: how many fell due and are not marked yet
 select count(*)
-from caas_scores
-where next_due_at is not null
-    and not swept
-    and next_due_at <= now();
+from (
+    select s.profile_id
+    from caas_scores as s
+    where s.next_due_at is not null
+        and not s.swept
+        and s.next_due_at <= now()
+    union
+    select s.profile_id
+    from caas_cell_states as s
+    where s.next_due_at is not null
+        and not s.swept
+        and s.next_due_at <= now()
+) as fallen;

@@ -142,7 +142,14 @@ begin
             b.tech_issue
         from unnest(pair_tutors, pair_clients) as ids (profile_id, client_id)
         cross join lateral (
-            select held.*
+            select
+                held.id,
+                held.listing_id,
+                held.client_id,
+                held.scheduled_start,
+                held.actual_start,
+                held.session_number,
+                held.tech_issue
             from public.bookings as held
             where held.client_id = ids.client_id
                 and held.status in ('Completed', 'Rescheduled', 'No-show')

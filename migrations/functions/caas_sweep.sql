@@ -15,13 +15,20 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
 declare
-    chosen uuid[];
+    scored uuid[];
+    scored_due_at timestamptz[];
     taught uuid[];
+    taught_due_at timestamptz[];
+    marked integer;
 begin
-    select array_agg(d.profile_id)
-    into chosen
+    select
+        array_agg(d.profile_id),
+        array_agg(d.next_due_at)
+    into scored, scored_due_at
     from (
-        select s.profile_id
+        select
+            s.profile_id,
+            s.next_due_at
         from public.caas_scores as s
         where s.next_due_at is not null
             and not s.swept
@@ -30,10 +37,14 @@ begin
         limit max_profiles
         for update skip locked
     ) as d;
-    select array_agg(d.profile_id)
-    into taught
+    select
+        array_agg(d.profile_id),
+        array_agg(d.next_due_at)
+    into taught, taught_due_at
     from (
-        select s.profile_id
+        select
+            s.profile_id,
+            s.next_due_at
         from public.caas_cell_states as s
         where s.next_due_at is not null
             and not s.swept
@@ -42,35 +53,60 @@ begin
         limit max_profiles
         for update skip locked
     ) as d;
-    with swept as (
+    with chosen as materialized (
+        select
+            d.profile_id,
+            min(d.next_due_at) as next_due_at
+        from (
+            select s.*
+            from unnest(scored, scored_due_at) as s (profile_id, next_due_at)
+            union all
+            select t.*
+            from unnest(taught, taught_due_at) as t (profile_id, next_due_at)
+        ) as d
+        group by d.profile_id
+        order by min(d.next_due_at)
+        limit max_profiles
+    ),
+
+    swept as (
         update public.caas_scores as s
         set swept = true
-        where s.profile_id = any(chosen)
-        returning s.profile_id, s.next_due_at
+        where s.profile_id = any(
+            array(
+                select ids.profile_id
+                from unnest(scored) as ids (profile_id)
+                intersect
+                select c.profile_id
+                from chosen as c
+            )
+        )
     ),
 
     turned as (
         update public.caas_cell_states as s
         set swept = true
-        where s.profile_id = any(taught)
-        returning s.profile_id, s.next_due_at
+        where s.profile_id = any(
+            array(
+                select ids.profile_id
+                from unnest(taught) as ids (profile_id)
+                intersect
+                select c.profile_id
+                from chosen as c
+            )
+        )
     )
 
     insert into public.caas_changes (reason, priority, changed_at, profile_id)
     select
         'time',
         50,
-        min(w.next_due_at),
-        w.profile_id
-    from (
-        select swept.*
-        from swept
-        union all
-        select turned.*
-        from turned
-    ) as w
-    group by w.profile_id;
-    return greatest(coalesce(cardinality(chosen), 0), coalesce(cardinality(taught), 0));
+        c.next_due_at,
+        c.profile_id
+    from chosen as c
+    order by c.next_due_at;
+    get diagnostics marked = row_count;
+    return marked;
 end;
 $function$;
 

@@ -14,7 +14,7 @@ def kinds() -> dict[str, str]:
     registry = CollectorRegistry()
     LineMetrics(registry)
     RequestMetrics(registry)
-    registry.register(DatabaseGauges(lambda: {"depth": {}, **dict.fromkeys(GAUGES, 0)}))
+    registry.register(DatabaseGauges(lambda: {"depth": {}, "tiers": {}, **dict.fromkeys(GAUGES, 0)}))
     return {
         f"{family.name}_total" if family.type == "counter" else family.name: family.type
         for family in registry.collect()

@@ -3,17 +3,19 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from caas_worker import figures, worker
+from caas_worker import appraisal, figures, worker
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseError
 from caas_worker.model import Profile
 from caas_worker.pipeline import Line
+from caas_worker.quality.model import TutorSums
 from tests.people import Rows, add_client, add_review, add_tutor, forget_marks, marks, total
 from tests.scripted import Scripted, failing
 
@@ -267,6 +269,52 @@ def test_statistics_that_fail_leave_the_score_as_it_was(app: Rows, make_line: Ma
     assert (summary.processed, summary.failed, summary.remaining) == (0, 1, 1)
     assert summary.error_types == {"STATISTICS_FAILED": 1}
     assert total(app, tutor) == 32
+
+
+@pytest.mark.parametrize("others", [0, 4])
+def test_cells_that_fail_are_one_profiles_failure(app: Rows, make_line: MakeLine, others: int) -> None:
+    guilty, *innocent = tutors = add_tutors(app, 1 + others)
+    enqueue(app, tutors)
+    app.execute(
+        "create function stumble() returns trigger language plpgsql as "
+        f"$$ begin if new.profile_id = '{guilty}' then perform 1 / 0; end if; return new; end $$"
+    )
+    app.execute("create trigger stumble before insert on caas_cell_states for each row execute function stumble()")
+    summary = worker.drain(make_line(max_attempts=2), batch_size=10)
+    assert (summary.processed, summary.failed, summary.dead) == (others, 2, 1)
+    assert summary.error_types == {"CELLS_FAILED": 2}
+    assert [total(app, tutor) for tutor in tutors] == [None] + [32] * len(innocent)
+    app.execute("drop trigger stumble on caas_cell_states")
+    enqueue(app, [guilty])
+    assert worker.drain(make_line(), batch_size=10).processed == 1
+    assert total(app, guilty) == 32
+
+
+@pytest.mark.parametrize("others", [0, 4])
+def test_quality_that_fails_is_one_tutors_failure_and_neither_score_is_written(
+    app: Rows, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    guilty, *innocent = tutors = add_tutors(app, 1 + others)
+    enqueue(app, tutors)
+    appraise = appraisal.appraise
+
+    def stumble(tutor: TutorSums, next_due_at: datetime | None) -> appraisal.Appraised:
+        if tutor.profile_id == guilty:
+            raise ValueError("no quality for this one")
+        return appraise(tutor, next_due_at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(appraisal, "appraise", stumble)
+        summary = worker.drain(make_line(backoff_seconds=3_600), batch_size=10)
+    assert (summary.processed, summary.failed, summary.remaining) == (others, 1, 1)
+    assert summary.error_types == {"QUALITY_FAILED": 1}
+    appraised = "select distinct profile_id from tutor_scores"
+    assert [total(app, tutor) for tutor in tutors] == [None] + [32] * len(innocent)
+    assert {row[0] for row in app.execute(appraised)} == {*innocent}
+    app.execute("update caas_recalculation_queue set due_at = null")
+    assert worker.drain(make_line(), batch_size=10).processed == 1
+    assert total(app, guilty) == 32
+    assert {row[0] for row in app.execute(appraised)} == {*tutors}
 
 
 def test_a_missing_table_of_the_application_is_nobodys_own_failure(app: Rows, make_line: MakeLine) -> None:

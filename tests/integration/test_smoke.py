@@ -24,6 +24,7 @@ from caas_worker.strategies import Registry
 from caas_worker.strategies.agent import AgentStrategy
 from caas_worker.strategies.client import ClientStrategy
 from caas_worker.strategies.tutor import TutorStrategy
+from caas_worker.verify import OUR_TABLES
 from tests.integration.test_drain import Scripted, add_tutors, enqueue
 from tests.interleaving import one, plain_role, worker_as
 from tests.people import Rows, add_client, add_profile, add_tutor, connect_people
@@ -259,10 +260,7 @@ def test_a_worker_needs_no_more_than_it_has(app: Rows, url: str, drain: Drain, a
     before = everything(app)
     with plain_role(app, ours=True) as role:
         app.execute(f"revoke insert, update, delete on all tables in schema public from {role}")
-        app.execute(
-            f"grant insert, update, delete on caas_changes, caas_recalculation_queue, caas_dead_entries, caas_scores, "
-            f"caas_score_follow, caas_rules, caas_workers, caas_holds to {role}"
-        )
+        app.execute(f"grant insert, update, delete on {', '.join(OUR_TABLES)} to {role}")
         app.execute(f"create policy workers on caas_scores to {role} using (true) with check (true)")
         with worker_as(url, role) as db:
             run = attempt(db=db)
@@ -281,15 +279,20 @@ FAULTS = {
     "alter table profiles disable trigger user": "mark: The insert left no mark",
     "drop function caas_mark_profiles() cascade": "mark: The insert left no mark",
     "alter table caas_changes rename to changes": "mark: relation",
-    "drop function caas_fold(integer, bigint, bigint[])": "fold: function",
+    "drop function caas_fold(integer, bigint, bigint[], interval)": "fold: function",
     "drop function caas_claim(integer, uuid, interval, bigint[], boolean)": "claim: function",
     "drop function caas_network_stats(uuid[], timestamptz)": "stats: function",
     "create or replace function caas_network_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
     "(profile_id uuid, referral_count int, connection_count int, is_agent_referred bool) language plpgsql stable as "
     "$$ begin return query select 1 / 0, 0, 0, false; end $$": "stats: DatabaseError: division by zero",
+    "drop function caas_refresh_pairs(uuid, uuid[])": "stats: function",
+    "create or replace function caas_refresh_pairs(claim_token uuid, claimed uuid[]) returns void language plpgsql as "
+    "$$ begin perform 1 / 0; end $$": "stats: DatabaseError: division by zero",
+    "drop function caas_quality_sums(uuid[], timestamptz, text)": "cache: function",
     "insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99.0')": "cache: Other rules are published",
     "drop function caas_cache(uuid, uuid[], jsonb, uuid[], boolean, jsonb)": "cache: function",
     "alter table caas_scores add check (total_score <> 32)": "cache: new row for relation",
+    "alter table tutor_scores add check (score_type <> 'ths')": "cache: new row for relation",
 }
 
 
@@ -306,6 +309,14 @@ def test_a_rule_that_fails_is_named_by_its_step(attempt: Try) -> None:
         raise ValueError("no score for this one")
 
     assert failed(attempt(registry=Registry([Scripted(fail)]))) == "strategy: ValueError: no score for this one"
+
+
+def test_a_quality_rule_that_fails_is_named_by_its_step(attempt: Try, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no quality for this one")
+
+    monkeypatch.setattr("caas_worker.appraisal.appraise", fail)
+    assert failed(attempt()) == "cache: ValueError: no quality for this one"
 
 
 def test_a_reader_who_does_not_see_the_row_is_told_at_the_last_step(

@@ -59,10 +59,11 @@ def test_the_score_changes_with_the_time_and_says_when_it_did(app: Rows, db: Dat
 
 
 def test_a_tutor_falls_due_when_the_day_turns_and_a_session_begins(app: Rows, db: Database, line: Line) -> None:
-    tutor, client = add_tutor(app), add_client(app)
+    tutor = add_tutor(app)
     add_tutor(app, status="inactive")
+    add_client(app)
     begins = EXPIRY.replace(hour=18)
-    add_booking(app, add_listing(app, tutor), client, "Completed", scheduled_start=begins)
+    add_booking(app, add_listing(app, tutor), None, scheduled_start=begins)
     midnight = EXPIRY.replace(hour=0) + timedelta(days=1)
     clocks = [EXPIRY, begins, midnight]
     for now, then in zip(clocks, [begins, midnight, midnight + timedelta(days=1)], strict=True):
@@ -81,6 +82,19 @@ def test_whoever_falls_due_twice_is_marked_once(app: Rows, db: Database, drain: 
     assert [sweep(db, 10, EXPIRY) for _ in range(2)] == [1, 0]
     rows = app.execute("select reason, changed_at, profile_id from caas_changes").fetchall()
     assert rows == [("time", turn, tutor)]
+
+
+def test_a_sweep_counts_and_limits_profiles_whatever_fell_due_of_them(app: Rows, db: Database, drain: Drain) -> None:
+    early, late = add_tutor(app), add_checked_tutor(app)
+    drain()
+    app.execute("update caas_cell_states set next_due_at = now() - interval '1 hour' where profile_id = %s", (early,))
+    app.execute("update caas_cell_states set next_due_at = null where profile_id = %s", (late,))
+    app.execute("update caas_scores set next_due_at = now() - interval '1 minute' where profile_id = %s", (late,))
+    assert due(db) == 2
+    assert [sweep(db, 1) for _ in range(3)] == [1, 1, 0]
+    assert [profile_id for _, profile_id, *_ in marks(app)] == [early, late]
+    app.execute("update caas_scores set swept = false; update caas_cell_states set swept = false")
+    assert (due(db), sweep(db, 10), due(db)) == (2, 2, 0)
 
 
 def test_a_score_that_falls_due_again_is_marked_again(app: Rows, db: Database, line: Line) -> None:

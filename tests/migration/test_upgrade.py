@@ -123,11 +123,18 @@ def test_marks_and_scores_survive_an_upgrade(up: Up, owner: Owner, another_relea
 
 @pytest.fixture
 def first_release(another_release: Release) -> Release:
-    """What 0.1.0 had: three migrations, and functions that read the cache itself."""
+    """What 0.1.0 had: three migrations, functions that read the cache itself, marks that name no cells."""
     for path in sorted((another_release.folder / "migrations").glob("000[4-9]_*")):
         path.unlink()
     for name in ("caas_agent_stats", "caas_expand", "caas_follow"):
         another_release.edit(f"functions/{name}.sql", "from public.caas_every_score", "from public.caas_scores")
+    for table, key in (
+        ("bookings", "scheduled_start as touched_at"),
+        ("platform_events", "occurred_at as touched_at"),
+        ("profile_reviews", "reviewer_id as other_id"),
+        ("profile_reviews", "booking_id"),
+    ):
+        another_release.edit(f"triggers/{table}.sql", f", '{key}'", "")
     return another_release
 
 
