@@ -4,6 +4,7 @@ For cron and backfill. The work goes through the queue like any other, so runnin
 they publish is overtaken. What fails is tried again; one tutor's failure never stops the rest.
 """
 
+import contextlib
 import json
 import os
 import threading
@@ -16,15 +17,15 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.rows import dict_row
+from psycopg.types.numeric import FloatLoader
 
 from caas_worker import appraisal, queue, rules
 from caas_worker.db import Database
-from caas_worker.errors import SettingsError
+from caas_worker.errors import CaasError, SettingsError
 from caas_worker.pipeline import Line
 from caas_worker.queue import Mark, Standing
 from caas_worker.sql import statements
 
-NOBODY = UUID(int=0)
 PRIORITY = 50
 PAUSE_SECONDS = 0.05
 CLEANED_AT_ONCE = 10_000

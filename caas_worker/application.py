@@ -25,17 +25,20 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Tables and columns that triggers and statistics read (marketplace)."""
 
-INDEXES: tuple[tuple[str, str], ...] = (
-    ("listings", "profile_id"),
-    ("bookings", "listing_id"),
-    ("bookings", "client_id"),
-    ("profile_reviews", "reviewee_id"),
-    ("profile_graph", "source_profile_id"),
-    ("profile_graph", "target_profile_id"),
-    ("student_integration_links", "profile_id"),
-    ("platform_events", "profile_id"),
+INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("listings", ("profile_id",)),
+    ("bookings", ("listing_id", "scheduled_start")),
+    ("bookings", ("client_id", "scheduled_start")),
+    ("reschedules", ("booking_id",)),
+    ("session_transcripts", ("booking_id",)),
+    ("profile_reviews", ("reviewee_id", "reviewer_id")),
+    ("profile_reviews", ("booking_id",)),
+    ("profile_graph", ("source_profile_id",)),
+    ("profile_graph", ("target_profile_id",)),
+    ("student_integration_links", ("profile_id",)),
+    ("platform_events", ("profile_id", "occurred_at")),
 )
-"""Table and column of the indexes without which statistics read whole tables."""
+"""Table and first columns of the indexes without which statistics read whole tables, or all of a profile's rows."""
 
 _SESSION = (
     "id", "listing_id", "client_id", "type", "status", "scheduled_start", "scheduled_end", "actual_start", "actual_end",

@@ -8,6 +8,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from caas_worker.catalog import RELATIONS
 from caas_worker.db import connect, translate
 from caas_worker.errors import MigrationRefused
 from caas_worker.sql import statements
@@ -84,7 +85,7 @@ class Ledger:
                 pause = min(pause * 2, 2.0)
 
     def _in_the_way(self, relation: str | None) -> str:
-        holders = self.connection.execute(self.sql["holders"], {"relation": relation}).fetchall()
+        holders = self.connection.execute(self.sql["holders"], {"relation": relation, "ours": RELATIONS}).fetchall()
         who = "; ".join(f"pid {pid} {name} {state} for {age or 0:.0f} s" for pid, name, state, age in holders)
         return (
             f"{relation or OURS} stayed locked for {self._patience_seconds:.0f} s"

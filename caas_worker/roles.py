@@ -12,6 +12,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from caas_worker.application import COLUMNS, WRITES
+from caas_worker.catalog import RELATIONS
 from caas_worker.ledger import Ledger
 from caas_worker.shipped import TRIGGER_MAKERS
 from caas_worker.sql import statements
@@ -54,6 +55,7 @@ def needs(connection: Connection[TupleRow], role: str, purpose: str = WORKER) ->
         statements("roles")[query],
         {
             "role": role,
+            "ours": RELATIONS,
             "columns": json.dumps(COLUMNS),
             "writes": json.dumps(WRITES),
             "migrating": list(TRIGGER_MAKERS),

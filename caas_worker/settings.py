@@ -77,7 +77,10 @@ class Settings(BaseSettings):
     )
     statement_timeout: float = Field(default=15, gt=0, le=3600, description="Longest statement, in seconds.")
     sweep_size: int = Field(
-        default=500, ge=1, le=100_000, description="Profiles whose time has come that one worker marks in a second."
+        default=100,
+        ge=1,
+        le=100_000,
+        description="Profiles whose time has come that one worker marks in a second; at midnight it is everyone's.",
     )
     pool_size: int = Field(default=4, ge=1, le=100, description="Database connections one process may hold.")
     heartbeat_seconds: float = Field(default=5, gt=0, le=300, description="How often a worker says that it lives.")

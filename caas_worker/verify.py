@@ -299,7 +299,7 @@ def _strangers(connection: Connection[TupleRow]) -> Iterator[Check]:
         "everyone may create objects there; run: revoke create on schema public from public",
         hint=True,
     )
-    for role, relations in connection.execute(queries["strangers"]).fetchall():
+    for role, relations in connection.execute(queries["strangers"], {"ours": catalog.RELATIONS}).fetchall():
         yield Check(
             "grant",
             f"{role} is no worker",
@@ -311,14 +311,22 @@ def _strangers(connection: Connection[TupleRow]) -> Iterator[Check]:
 
 
 def _hints(connection: Connection[TupleRow]) -> Iterator[Check]:
-    led = set(connection.execute(statements("verify")["led_columns"]).fetchall())
+    led = connection.execute(statements("verify")["led_columns"]).fetchall()
     missing = catalog.missing_columns(connection)
-    for table, column in INDEXES:
-        if table not in missing:
-            yield Check(
-                "application index",
-                f"{table} ({column})",
-                (table, column) in led,
-                f"statistics read the whole table; run: create index concurrently on {table} ({column})",
-                hint=True,
-            )
+    for table, columns in INDEXES:
+        if table in missing:
+            continue
+        begin = [index[: len(columns)] for relation, index in led if relation == table]
+        index = f"{table} ({', '.join(columns)})"
+        without = (
+            f"by {columns[0]} alone, a read follows more rows than it needs"
+            if any(first[0] == columns[0] for first in begin)
+            else "statistics read the whole table"
+        )
+        yield Check(
+            "application index",
+            index,
+            [*columns] in begin,
+            f"{without}; run: create index concurrently on {index}",
+            hint=True,
+        )

@@ -70,6 +70,83 @@ def add_booking(app: Rows, listing: UUID, client: UUID | None, status: str = "Co
     return booking_id
 
 
+def add_session(
+    app: Rows, listing: UUID, client: UUID | None, at: datetime, *, late: float = 0, early: float = 0, **columns: Any
+) -> UUID:
+    """A completed session of an hour, begun so many minutes late and ended so many early."""
+    times = {
+        "actual_start": at + timedelta(minutes=late),
+        "actual_end": at + timedelta(hours=1) - timedelta(minutes=early),
+    }
+    booking_id: UUID = add(
+        app,
+        "bookings",
+        **{
+            "listing_id": listing,
+            "client_id": client,
+            "status": "Completed",
+            "scheduled_start": at,
+            "scheduled_end": at + timedelta(hours=1),
+            **times,
+            **columns,
+        },
+    )
+    return booking_id
+
+
+def add_reschedule(app: Rows, listing: UUID, client: UUID, at: datetime, initiator: str = "tutor") -> UUID:
+    """A session that somebody moved."""
+    booking_id = add_booking(app, listing, client, "Rescheduled", scheduled_start=at)
+    add(app, "reschedules", booking_id=booking_id, initiator=initiator)
+    return booking_id
+
+
+def add_no_show(app: Rows, listing: UUID, client: UUID, at: datetime, by: str = "tutor") -> UUID:
+    """A session that somebody missed."""
+    return add_booking(app, listing, client, "No-show", scheduled_start=at, no_show_by=by)
+
+
+def add_event(app: Rows, profile_id: UUID, at: datetime, minutes: float | None = None) -> int:
+    """A log-in, or, with its minutes, an answer to a message."""
+    event_id: int = add(
+        app,
+        "platform_events",
+        profile_id=profile_id,
+        occurred_at=at,
+        event_type="login" if minutes is None else "message_response",
+        metadata={} if minutes is None else {"response_time_minutes": minutes},
+    )
+    return event_id
+
+
+SAID_WELL = {
+    "goal": "What are your goals?",
+    "encouragement": "Well done!",
+    "wrap-up": "Next time we go on.",
+}
+ANSWER = "I think that it is seven because the brackets come first and then the sum."
+
+
+def turns(*faults: str) -> list[dict[str, str]]:
+    """A first session's transcript: goal 25, confusion 20, share 20, wrap-up 20, encouragement 15, negative 10."""
+    tutor = [text for said, text in SAID_WELL.items() if said not in faults]
+    if "negative" in faults:
+        tutor.append("Hurry up, you are too slow.")
+    student = "Yes." if "share" in faults else ANSWER * 3
+    if "confusion" in faults:
+        student += " I'm lost. I'm stuck. What do you mean?"
+    return [
+        {"speaker": "tutor", "text": " ".join(["Hello there, my dear student.", *tutor])},
+        {"speaker": "student", "text": student},
+    ]
+
+
+def add_transcript(app: Rows, booking: UUID, *faults: str) -> UUID:
+    """What was said in a session."""
+    add(app, "session_transcripts", booking_id=booking, turns=turns(*faults))
+    return booking
+
+
 def add_review(app: Rows, reviewer: UUID, reviewee: UUID, rating: int, **columns: Any) -> UUID:
     """A review."""
     review_id: UUID = add(app, "profile_reviews", reviewer_id=reviewer, reviewee_id=reviewee, rating=rating, **columns)

@@ -72,7 +72,7 @@ from (
         c.relowner
     from pg_class as c
     where c.relnamespace = 'public'::regnamespace
-        and c.relname like 'caas\_%%'
+        and c.relname ~ %(ours)s::text
         and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
 ) as o
 inner join pg_roles as r on r.oid = o.owner

@@ -62,7 +62,7 @@ from pg_locks as l
 inner join pg_class as c on c.oid = l.relation
 inner join pg_stat_activity as a on a.pid = l.pid
 where case
-        when %(relation)s::text is null then c.relname like 'caas\_%%'
+        when %(relation)s::text is null then c.relname ~ %(ours)s::text
         else c.oid = to_regclass(%(relation)s::text)
     end
     and l.database = (

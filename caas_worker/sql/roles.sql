@@ -25,7 +25,7 @@ with ours as (
         ) as privileges
     from pg_class as c
     where c.relnamespace = 'public'::regnamespace
-        and c.relname ~ '^(caas_|tutor_|session_scores$|email_reports$)'
+        and c.relname ~ %(ours)s::text
         and c.relname not like 'caas\_guard\_%%'
         and c.relkind in ('r', 'p', 'v')
 ),
@@ -111,7 +111,7 @@ from (
         end
     from pg_class as c
     where c.relnamespace = 'public'::regnamespace
-        and c.relname like 'caas\_%%'
+        and c.relname ~ %(ours)s::text
         and c.relkind = 'S'
         and not exists (
             select

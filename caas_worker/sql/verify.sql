@@ -20,16 +20,19 @@ inner join pg_class as t on t.oid = i.indrelid
 where t.relnamespace = 'public'::regnamespace
     and t.relname = any(%(tables)s::text[]);
 
--- led_columns: first columns of the application's indexes
+-- led_columns: columns of the application's indexes in their order, null for an expression
 select
     t.relname,
-    a.attname
+    array_agg(a.attname::text order by k.place)
 from pg_index as i
 inner join pg_class as t on t.oid = i.indrelid
-inner join pg_attribute as a on a.attrelid = t.oid and a.attnum = i.indkey[0]
+cross join lateral unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
+left join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
 where t.relnamespace = 'public'::regnamespace
     and i.indisvalid
-    and i.indpred is null;
+    and i.indpred is null
+    and k.place <= i.indnkeyatts
+group by i.indexrelid, t.relname;
 
 -- asking: this role, and whether it is a member of caas_worker, and whether it has that role's rights without asking
 select
@@ -98,7 +101,7 @@ from pg_class as c
 cross join aclexplode(c.relacl) as a
 inner join pg_roles as r on r.oid = a.grantee
 where c.relnamespace = 'public'::regnamespace
-    and c.relname like 'caas\_%%'
+    and c.relname ~ %(ours)s::text
     and c.relname not like 'caas\_guard\_%%'
     and c.relkind in ('r', 'p', 'v')
     and a.grantee <> c.relowner

@@ -1,6 +1,5 @@
 """What a strategy is: statistics in, score out. Pure: no I/O and no clock; the time is an argument."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from caas_worker.model import Profile, Score, Stats
+from caas_worker.quality import model
 
 
 class Strategy(Protocol):
@@ -76,7 +76,7 @@ VERSION = re.compile(r".+-v\d{1,9}(\.\d{1,9})*")
 
 def round_half_up(value: float) -> int:
     """Nearest integer, halves up, after nine decimals: 57.49999999999999 is 58 (scoring, conventions)."""
-    return math.floor(round(value, 9) + 0.5)
+    return int(model.round_half_up(value))
 
 
 def is_blank(text: str | None) -> bool:

@@ -30,7 +30,7 @@ def page() -> str:
             "Statistics follow these indexes. Without one they read the whole table for every batch; "
             "`caas-worker verify` gives a hint and the statement that makes it."
         ),
-        bullets(f"{code(table)} ({column})" for table, column in INDEXES),
+        bullets(f"{code(table)} ({', '.join(columns)})" for table, columns in INDEXES),
         paragraph(
             "`role_details` is found by its primary key, which has to begin with `profile_id`; `profiles`, `listings` "
             "and `bookings` by their `id`."

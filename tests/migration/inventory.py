@@ -4,7 +4,9 @@ from typing import Any
 
 from psycopg import Connection
 
-OURS = r"^(caas_|get_(performance|network|digital)_stats)"
+from caas_worker.catalog import QUALITY_TABLES
+
+OURS = rf"^(caas_|get_(performance|network|digital)_stats|{'|'.join(QUALITY_TABLES)})"
 """Names of objects that this product may own."""
 
 _PARTS = {

@@ -14,6 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from caas_worker import embedded
+from caas_worker.catalog import RELATIONS
 from caas_worker.marketplace.schema import TABLES
 from caas_worker.shipped import Shipped
 from tests.conftest import FAST_AND_LOOSE
@@ -75,7 +76,7 @@ def allowed(app: Rows, role: str) -> set[str]:
     """Everything of ours, by the catalog, that a role may use in any way."""
     query = """
         select c.relkind::text || ' ' || c.relname from pg_class as c
-        where c.relnamespace = 'public'::regnamespace and c.relname ~ '^caas_'
+        where c.relnamespace = 'public'::regnamespace and c.relname ~ %(ours)s
             and c.relkind in ('r', 'p', 'v', 'm', 'f')
             and (
                 has_table_privilege(%(role)s, c.oid, 'select, insert, update, delete, truncate, references, trigger')
@@ -83,7 +84,7 @@ def allowed(app: Rows, role: str) -> set[str]:
             )
         union all
         select 'S ' || c.relname from pg_class as c
-        where c.relnamespace = 'public'::regnamespace and c.relname ~ '^caas_' and case c.relkind
+        where c.relnamespace = 'public'::regnamespace and c.relname ~ %(ours)s and case c.relkind
                 when 'S' then has_sequence_privilege(%(role)s, c.oid, 'usage, select, update')
             end
         union all
@@ -92,7 +93,7 @@ def allowed(app: Rows, role: str) -> set[str]:
             and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
             and has_function_privilege(%(role)s, p.oid, 'execute')
     """
-    return {row[0] for row in app.execute(query, {"role": role}).fetchall()}
+    return {row[0] for row in app.execute(query, {"role": role, "ours": RELATIONS}).fetchall()}
 
 
 def refused(connection: Rows, statement: str, *parameters: Any) -> bool:

@@ -7,9 +7,11 @@ import pytest
 from psycopg import sql
 
 from caas_worker import migrate
+from caas_worker.catalog import RELATIONS
 from caas_worker.marketplace import schema
 from caas_worker.marketplace.schema import TABLES
 from caas_worker.shipped import Shipped
+from caas_worker.verify import OUR_TABLES
 from tests.interleaving import Rows, one
 from tests.people import add_booking, add_client, add_listing, add_profile, add_tutor, forget_marks, marks
 from tests.security.conftest import allowed, refused
@@ -79,8 +81,10 @@ def test_nothing_of_ours_is_open_to_it(app: Rows, application: Rows) -> None:
 def test_what_it_tries_all_the_same_is_refused(app: Rows, application: Rows) -> None:
     relations = app.execute(
         "select relname, relkind::text from pg_class where relnamespace = 'public'::regnamespace"
-        " and relname ~ '^caas_' and relkind in ('r', 'v', 'S')"
+        " and relname ~ %s and relkind in ('r', 'v', 'S')",
+        (RELATIONS,),
     ).fetchall()
+    assert {*OUR_TABLES} < {name for name, _ in relations}
     for name, kind in relations:
         assert refused(application, f"select * from {name}"), name
         if kind == "S":
