@@ -31,7 +31,7 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     "caas_score_follow": ("caas_score_follow_has_one_row_per_profile",),
     "caas_rules": ("caas_rules_has_one_rule_per_role",),
     "caas_workers": ("caas_workers_are_named",),
-    "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time"),
+    "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time", "caas_holds_of_a_profile"),
     "caas_touched_cells": ("caas_touched_cells_are_numbered",),
     "caas_cell_states": ("caas_cell_states_has_one_row_per_profile", "caas_cell_states_to_sweep"),
     "caas_pair_cells": ("caas_pair_cells_has_one_row_per_pair",),
@@ -52,7 +52,7 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     ),
     "tutor_performance_summaries": ("tutor_performance_summaries_has_one_row_per_tutor",),
     "tutor_thresholds": ("tutor_thresholds_has_one_row_per_tutor",),
-    "email_reports": ("email_reports_has_one_row_per_session", "email_reports_to_send"),
+    "email_reports": ("email_reports_has_one_row_per_session", "email_reports_to_send", "email_reports_of_a_tutor"),
 }
 """Our tables and the indexes that each must have."""
 
@@ -317,16 +317,16 @@ def _hints(connection: Connection[TupleRow]) -> Iterator[Check]:
         if table in missing:
             continue
         begin = [index[: len(columns)] for relation, index in led if relation == table]
-        index = f"{table} ({', '.join(columns)})"
+        subject = f"{table} ({', '.join(columns)})"
         without = (
-            f"by {columns[0]} alone, a read follows more rows than it needs"
+            f"an index on {columns[0]} alone reads more than it needs"
             if any(first[0] == columns[0] for first in begin)
             else "statistics read the whole table"
         )
         yield Check(
             "application index",
-            index,
+            subject,
             [*columns] in begin,
-            f"{without}; run: create index concurrently on {index}",
+            f"{without}; run: create index concurrently on {subject}",
             hint=True,
         )

@@ -30,9 +30,12 @@ class QualityRules:
             SettingsError: there is no such time zone, or the file is not as it should be.
         """
         try:
-            ZoneInfo(zone)
+            if zone != "UTC":  # known also where no time zone data is installed
+                ZoneInfo(zone)
         except (KeyError, ValueError, OSError):
-            raise SettingsError(f"CAAS_TIME_ZONE: there is no time zone {zone!r}. Example: Europe/London") from None
+            raise SettingsError(
+                f"CAAS_TIME_ZONE: no time zone {zone!r} is known here. Example: Europe/London, with tzdata installed"
+            ) from None
         return cls(zone, Phrases.load(phrases) if phrases else Phrases())
 
     @property

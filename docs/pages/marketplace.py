@@ -27,8 +27,9 @@ def page() -> str:
         *(_table(table, columns, sample[table]) for table, columns in COLUMNS.items()),
         "## Indexes",
         paragraph(
-            "Statistics follow these indexes. Without one they read the whole table for every batch; "
-            "`caas-worker verify` gives a hint and the statement that makes it."
+            "Statistics follow these indexes, and any that begin with the same columns in the same order. Without one "
+            "they read the whole table for every batch; with the first column alone, all that it finds, however long "
+            "ago. `caas-worker verify` gives a hint and the statement that makes it."
         ),
         bullets(f"{code(table)} ({', '.join(columns)})" for table, columns in INDEXES),
         paragraph(

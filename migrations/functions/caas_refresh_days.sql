@@ -66,6 +66,7 @@ begin
                 select (least(s.taught_until, as_of) at time zone zone)::date
                 from public.caas_cell_states as s
                 where s.profile_id = ids.profile_id
+                    and s.taught_until is not null
             ) as since
         from unnest(teaching) as ids (profile_id)
     ),

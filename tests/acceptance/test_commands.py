@@ -30,7 +30,7 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     app.execute("alter table listings disable trigger caas_mark_delete")
     app.execute("drop view caas_guard_profiles cascade")
     app.execute("drop index caas_scores_to_sweep")
-    app.execute("drop index bookings_of_a_listing")
+    app.execute("drop index bookings_of_a_listing_by_time")
     app.execute("alter table profiles drop column bio cascade")
     faults = {
         f"{check['area']}: {check['subject']}": check["todo"]
@@ -47,7 +47,7 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     assert "caas-worker migrate up" in faults["trigger: bookings"]
     assert "caas-worker triggers enable" in faults["trigger: listings"]
     hints = [check["todo"] for check in _checks(product) if check["hint"] and not check["ok"]]
-    assert hints == ["statistics read the whole table; run: create index concurrently on bookings (listing_id)"]
+    assert hints == ["statistics read the whole table; run: create index concurrently on bookings (listing_id, scheduled_start)"]
 
 
 def _checks(product: Product) -> list[dict[str, object]]:

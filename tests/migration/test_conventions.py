@@ -8,7 +8,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from caas_worker.catalog import QUALITY_TABLES, RELATIONS
+from caas_worker.marketplace import schema
 from caas_worker.shipped import Shipped
+from caas_worker.verify import OUR_TABLES
 from tests.conftest import Databases
 from tests.migration.inventory import OURS
 from tests.people import Rows
@@ -43,6 +46,19 @@ def test_there_is_something_to_look_at(app: Rows, shipped: Shipped) -> None:
     functions = names(app, f"select p.proname {FUNCTIONS}")
     marking = {f"caas_mark_{file.stem}" for file in shipped.triggers}
     assert functions == marking | GUARDING | {file.stem for file in shipped.functions}
+
+
+def test_verify_knows_every_table_and_index_and_the_names_that_are_ours(app: Rows) -> None:
+    rows = app.execute(
+        "select t.relname, c.relname from pg_class as t left join pg_index as i on i.indrelid = t.oid "
+        "left join pg_class as c on c.oid = i.indexrelid "
+        "where t.relnamespace = 'public'::regnamespace and t.relkind in ('r', 'p') and t.relname <> all(%s)",
+        ([*schema.TABLES, "caas_migrations"],),
+    ).fetchall()
+    assert {*rows} == {(table, index) for table, indexes in OUR_TABLES.items() for index in indexes}
+    assert {table for table in OUR_TABLES if not table.startswith("caas_")} == {*QUALITY_TABLES}
+    assert all(re.match(RELATIONS, table) for table in OUR_TABLES)
+    assert not any(re.match(RELATIONS, name) for name in ("tutor_subjects", "session_scores_old", "tutor_scores_2025"))
 
 
 def test_shipped_migrations_are_frozen(shipped: Shipped) -> None:

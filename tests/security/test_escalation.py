@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from caas_worker import follow, migrate, worker
+from caas_worker.catalog import QUALITY_TABLES
 from caas_worker.db import Database
 from caas_worker.errors import MigrationRefused
 from caas_worker.marketplace import schema
@@ -198,17 +199,26 @@ def test_what_bears_our_names_and_is_somebody_elses_stops_a_migration(app: Rows,
     assert witnessed(app, mallory.info.user) == set()
 
 
-def test_what_was_prepared_before_we_came_stops_a_migration(database_url: str) -> None:
+@pytest.mark.parametrize("table", ["caas_migrations", *QUALITY_TABLES])
+def test_what_was_prepared_before_we_came_stops_a_migration(database_url: str, table: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         schema.create(owner)
         owner.execute("create role caas_test_early; grant create, usage on schema public to caas_test_early")
-        owner.execute("set role caas_test_early; create table public.caas_migrations (name text, sha256 text)")
+        owner.execute(f"set role caas_test_early; create table public.{table} (name text, sha256 text)".encode())
         owner.execute("reset role")
         try:
-            with pytest.raises(MigrationRefused, match="table caas_migrations of caas_test_early"):
+            with pytest.raises(MigrationRefused, match=f"table {table} of caas_test_early"):
                 migrate.up(database_url, Shipped.load(), lambda _: None)
         finally:
             owner.execute("drop owned by caas_test_early; drop role caas_test_early")
+
+
+def test_a_table_of_somebody_elses_whose_name_only_begins_like_ours_is_none_of_our_business(
+    app: Rows, mallory: Rows, url: str
+) -> None:
+    mallory.execute("create table public.tutor_subjects (id integer)")
+    assert migrate.up(url, Shipped.load(), lambda _: None) == 0
+    assert not one(app, "select has_table_privilege('caas_worker', 'tutor_subjects', 'select')")
 
 
 def test_the_trigger_functions_serve_no_table_of_somebody_elses(mallory: Rows) -> None:

@@ -1,7 +1,6 @@
 """The HTTP service over a test's database: in this process, asked without a network."""
 
 import asyncio
-import contextlib
 import io
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -10,7 +9,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx2 as httpx
-import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from psycopg import sql
@@ -35,20 +33,6 @@ API_KEY = "a-key-for-the-dashboard"
 OLD_API_KEY = "last-month-for-the-dashboard"
 WITH_KEY = {"X-API-Key": API_KEY}
 PUBLISHED_AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
-
-SESSION_GRANTS = (
-    "usage on schema public",
-    "select (id) on profiles",
-    "select (id, profile_id) on listings",
-    "select (id, status, actual_start, actual_end, engagement_score, learning_objectives_met, tech_issue, "
-    "recording_url) on bookings",
-    "insert (id, listing_id, client_id, type, status, scheduled_start, scheduled_end, actual_start, actual_end, "
-    "no_show_by, recording_url, session_number, tech_issue, engagement_score, learning_objectives_met) on bookings",
-    "update (status, actual_start, actual_end, engagement_score, learning_objectives_met, tech_issue, recording_url, "
-    "updated_at) on bookings",
-    "insert (booking_id, initiator, original_time, new_time, reason, reason_code, cancelled_at) on reschedules",
-)
-"""What caas_sessions needs."""
 
 MakeService = Callable[..., Service]
 Together = Callable[[Service, Callable[[httpx.AsyncClient], list[Awaitable[httpx.Response]]]], list[httpx.Response]]
@@ -108,19 +92,6 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     yield stream.getvalue
     root.setLevel(level)
-
-
-@pytest.fixture
-def may_write_sessions(app: Rows) -> str:
-    """The role that writes sessions, with its grants and no other; made where it is missing."""
-    # roles are the whole server's: another test may have made it
-    with contextlib.suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-        app.execute("create role caas_sessions nologin")
-    for table in ("profiles", "listings", "bookings", "reschedules"):
-        app.execute(sql.SQL("revoke all on {} from caas_sessions").format(sql.Identifier(table)))
-    for grant in SESSION_GRANTS:
-        app.execute(f"grant {grant} to caas_sessions")
-    return "caas_sessions"
 
 
 def insert(app: Rows, table: str, **columns: Any) -> None:

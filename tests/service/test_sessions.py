@@ -31,8 +31,6 @@ RESCHEDULED = {
     "cancelled_at": "2026-03-01T22:00:00+01:00",
 }
 
-pytestmark = pytest.mark.usefixtures("may_write_sessions")
-
 
 class Town:
     """A tutor with a listing, and a student."""
