@@ -13,6 +13,8 @@ read, computed anew, and for those that differ looked up once more, in one state
   committed before the computation, its mark or entry would stand yet, or the generation would have moved; what is
   committed later, the computation has not seen, and is `pending`.
 
+Of tutors, today's quality figures are compared as well, and those that the cells give: all with the rows' own.
+
 (Held by tests/integration/test_audit.py.)
 """
 
@@ -20,12 +22,14 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import dict_row
+from psycopg import Connection
+from psycopg.rows import TupleRow, dict_row
 
-from caas_worker import queue
+from caas_worker import appraisal, queue
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseError, RulesOutdated
 from caas_worker.model import Score
@@ -161,10 +165,11 @@ def _check(db: Database, line: Line, batch: Sequence[UUID], report: Report) -> s
             break
         cached = _cached(db, open_ids)
         computed = line.compute(open_ids)
+        quality = _quality(db, line, sorted(computed.tutors))
         differing: dict[UUID, dict[str, Any]] = {}
         for key in open_ids:
             row, score = cached.get(key), computed.scores[key][0] if key in computed.scores else None
-            if key in computed.failures or (fields := compare(row, score)):
+            if key in computed.failures or (fields := compare(row, score) | quality.get(key, {})):
                 differing[key] = {} if key in computed.failures else fields
             elif row is not None:
                 report.checked += 1
@@ -231,6 +236,50 @@ def _cached(db: Database, profile_ids: Sequence[UUID]) -> dict[UUID, Row]:
             "what to do."
         )
     return {row["profile_id"]: row for row in rows}
+
+
+def _quality(db: Database, line: Line, tutors: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What differs between tutors' figures computed from their rows, those of today's tables, and those from cells."""
+    if not tutors:
+        return {}
+    zone = line.registry.quality.zone
+    with db.transaction() as connection:
+        now = line.clock(connection)
+        published: dict[UUID, tuple[Row | None, Row | None]] = {
+            key: (metrics, scores)
+            for key, metrics, scores in connection.execute(
+                statements("audit")["quality"], {"profile_ids": list(tutors), "now": now, "zone": zone}
+            ).fetchall()
+        }
+        fresh = _figures(connection, list(published), now, line)
+    with db.transaction(cells=True) as connection:
+        from_cells = _figures(connection, list(published), now, line)
+    differences: dict[UUID, dict[str, Any]] = {}
+    for key, (metrics, scores) in published.items():
+        tables = {name: (metrics or {}).get(name, (scores or {}).get(name)) for name in fresh[key]}
+        for suffix, sides in ((" from cells", from_cells[key]), ("", tables)):
+            differences.setdefault(key, {}).update(
+                {
+                    f"{name}{suffix}": {"cached": sides[name], "fresh": right}
+                    for name, right in fresh[key].items()
+                    if sides[name] != right
+                }
+            )
+    return differences
+
+
+def _figures(
+    connection: Connection[TupleRow], tutors: Sequence[UUID], now: datetime, line: Line
+) -> dict[UUID, dict[str, list[Any]]]:
+    """Some of each window and score of these tutors."""
+    found: dict[UUID, dict[str, list[Any]]] = {}
+    for sums, due in appraisal.read(connection, tutors, now, line.registry.quality):
+        fresh = appraisal.appraise(sums, due)
+        found[sums.profile_id] = {
+            window: [of.performance_tier, of.sessions_completed, of.engagement_score]
+            for window, of in fresh.metrics.items()
+        } | {name: [of.value, of.level] for name, of in fresh.scores.items()}
+    return found
 
 
 def _standings(db: Database, profile_ids: Sequence[UUID]) -> dict[UUID, tuple[int | None, str | None]]:

@@ -177,10 +177,34 @@ select
             then 'pending'
         when d.profile_id is not null then 'dead'
         when s.next_due_at <= clock_timestamp() and not s.swept then 'due'
+        when c.next_due_at <= clock_timestamp() and not c.swept then 'due'
     end
 from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
 left join caas_scores as s on s.profile_id = ids.profile_id
+left join caas_cell_states as c on c.profile_id = ids.profile_id
 left join caas_dead_entries as d on d.profile_id = ids.profile_id;
+
+-- quality: what is published today of these tutors; the windows of an inactive one stand where they were
+select
+    ids.profile_id,
+    today.metrics,
+    (
+        select jsonb_object_agg(t.score_type, jsonb_build_array(t.value::double precision, t.level))
+        from tutor_scores as t
+        where t.profile_id = ids.profile_id
+    ) as scores
+from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
+cross join lateral (
+    select
+        jsonb_object_agg(
+            m.time_window,
+            jsonb_build_array(m.performance_tier, m.sessions_completed, m.engagement_score::double precision)
+        ) as metrics
+    from tutor_performance_metrics as m
+    where m.profile_id = ids.profile_id
+        and m.calculation_date = (%(now)s::timestamptz at time zone %(zone)s::text)::date
+) as today
+where today.metrics is not null;
 
 -- not_followed: whose profiles.caas_score is not the cached total, neither listed to become it nor to be computed
 select s.profile_id

@@ -126,9 +126,9 @@ select exists(
         and a.privilege_type = 'CREATE'
 );
 
--- may_act_as: whether this role may SET ROLE to another
+-- may_act_as: whether this role may become another
 select
     case
-        when current_setting('server_version_num')::integer >= 160000 then pg_has_role(%(role)s::text, 'SET')
-        else pg_has_role(%(role)s::text, 'MEMBER')
+        when current_setting('server_version_num')::integer >= 160000 then pg_has_role(%(role)s::text, 'set')
+        else pg_has_role(%(role)s::text, 'member')
     end;

@@ -25,6 +25,8 @@ OWN_EXIT_CODES = {
     "score compare": "1: the cached score is not what would be computed now.",
     "audit": "1: a cached score is not what would be computed now, or is missing, or is nobody's.",
     "smoke": "1: a step of the line failed.",
+    "aggregate": "1: a tutor failed. 130: it was interrupted.",
+    "mail send": "1: a mail failed for good, or the mail server is away.",
     "queue purge": "1: the question was answered with no.",
     "rules publish": "1: the question was answered with no.",
     "migrate down": "1: the question was answered with no.",
@@ -42,7 +44,7 @@ WITHOUT_OUR_TABLES = {
 """They do their work, or say what is missing, where nothing is installed."""
 REFUSING = {"demo", "uninstall", "migrate up", "migrate down", "migrate status", "triggers enable", "triggers disable"}
 """They may be refused by what they find in the database (MigrationRefused)."""
-WITH_THE_PUBLISHED_RULES = {"drain", "audit", "score recalculate"}
+WITH_THE_PUBLISHED_RULES = {"drain", "audit", "score recalculate", "aggregate"}
 """They write, or compare with, what the published rules made."""
 
 TYPES = {int: "integer", float: "number", str: "text", UUID: "uuid", Path: "path"}

@@ -7,11 +7,15 @@ from caas_worker.errors import EXIT_CODES, CaasError, http_status
 from docs.pages.text import bullets, code, document, paragraph
 
 PROFILE_CODES = {
+    "CELLS_FAILED": "The profile's pair cells could not be written: the statement failed for it alone. It is tried "
+    "again; agents who recruited it are counted in its rows meanwhile.",
     "STATISTICS_FAILED": "Facts or statistics of this profile could not be read: the statement failed for it alone. "
     "It is tried again; zeros are never put in their place, because zero sessions would award 30 provisional points.",
     "STRATEGY_FAILED": "The strategy raised an error for this profile, or returned what the cache cannot keep: a total "
     "outside 0 to 100, a number that is not finite, text with a NUL character. It is tried again.",
     "PROFILE_UNREADABLE": "The profile's own facts have no sensible shape. It is tried again.",
+    "QUALITY_FAILED": "A quality rule raised an error for this tutor, for instance over a transcript. None of the "
+    "tutor's scores is written, credibility included: they belong together. It is tried again.",
     "CACHE_REFUSED": "PostgreSQL refused this profile's row, for instance by a constraint. It is tried again.",
     "PROFILE_NOT_FOUND": "Somebody asked for an id that no profile has and no delete explains. Its entry is done: "
     "nothing is tried again, and a drain's exit code stays 0.",
@@ -34,7 +38,7 @@ def page() -> str:
         paragraph(
             "Errors of the PostgreSQL driver are translated at one place (`caas_worker/db.py`): a connection that "
             "fails or ends is `DatabaseUnavailable`, and a running worker waits and tries again; a missing object "
-            "whose name begins with `caas_` is `NotInstalled`; everything else is `DatabaseError` with its SQLSTATE."
+            "of ours is `NotInstalled`; everything else is `DatabaseError` with its SQLSTATE."
         ),
         "## Of profiles",
         paragraph(

@@ -7,8 +7,8 @@ from docs.pages import commands
 from docs.pages.errors import PROFILE_CODES
 from tests.docs.example import ROOT
 
-REFUSED = {"MIGRATION_REFUSED", "HOLD_REFUSED"}
-"""Codes of commands that are refused; the others are of profiles."""
+REFUSED = {"MIGRATION_REFUSED", "HOLD_REFUSED", "TUTOR_NOT_FOUND", "ALERT_NOT_FOUND", "SESSION_NOT_FOUND"}
+"""Codes of commands and requests that are refused; the others are of profiles."""
 
 
 def test_pages_are_fresh() -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,15 +18,25 @@ from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
 from caas_worker import queue, worker
-from caas_worker.aggregate import Report, aggregate, clean
+from caas_worker.aggregate import aggregate, clean
 from caas_worker.cli import aggregate as command
 from caas_worker.db import Database
 from caas_worker.errors import CaasError, DatabaseError, RulesOutdated, SettingsError
-from caas_worker.model import Profile
+from caas_worker.model import Claim, Profile
 from caas_worker.pipeline import Line
+from caas_worker.quality.rules import QualityRules
+from caas_worker.strategies import Registry
+from caas_worker.strategies.tutor import TutorStrategy
 from tests.interleaving import Rows, meanwhile, one, until
 from tests.people import (
-    add, add_booking, add_client, add_listing, add_profile, add_review, add_tutor, forget_marks, total,
+    add,
+    add_booking,
+    add_client,
+    add_listing,
+    add_review,
+    add_tutor,
+    forget_marks,
+    total,
 )  # fmt: skip
 from tests.proof.tables import QualityTables
 from tests.quality_oracle import quality
@@ -198,9 +208,7 @@ def test_inactive_tutors_only_if_they_are_asked_for(app: Rows, db: Database, tow
         ({"roles": ["TUTOR"], "id": HIGHEST}, True),
     ],
 )
-def test_who_is_an_active_tutor(
-    app: Rows, db: Database, steady: Line, columns: dict[str, Any], counts: bool
-) -> None:
+def test_who_is_an_active_tutor(app: Rows, db: Database, steady: Line, columns: dict[str, Any], counts: bool) -> None:
     profile = add(app, "profiles", **{"identity_verified": True, **columns})
     report = aggregate(db, steady)
     assert [result.profile_id for result in report.results] == ([profile] if counts else [])
@@ -303,8 +311,7 @@ def test_a_past_day_in_another_zone_ends_with_that_zones_midnight(
     app: Rows, db: Database, town: Town, steady: Line
 ) -> None:
     zone = "Pacific/Auckland"
-    steady.registry.quality = replace(steady.registry.quality, zone=zone)
-    steady.registry.rules = steady.registry.rules | {"time zone": f"{zone}-v1"}
+    steady = replace(steady, registry=Registry([TutorStrategy()], QualityRules(zone)))
     today = date(2026, 3, 11)
     report = aggregate(db, steady, day=today - DAY)
     assert report.day == today - DAY
@@ -377,9 +384,7 @@ def test_who_fails_twice_and_then_succeeds_is_a_success(app: Rows, db: Database,
     assert one(app, "select count(*) from caas_dead_entries") == 0
 
 
-def test_who_always_fails_is_told_with_its_error_and_stops_nobody(
-    app: Rows, db: Database, make_line: MakeLine
-) -> None:
+def test_who_always_fails_is_told_with_its_error_and_stops_nobody(app: Rows, db: Database, make_line: MakeLine) -> None:
     tutors = [add_tutor(app) for _ in range(4)]
     report = aggregate(db, make_line(failing(tutors[2]), backoff_seconds=3_600), batch_size=2)
     assert (report.tutors, report.successes, report.failures, report.success_rate) == (4, 3, 1, 75.0)
@@ -442,29 +447,312 @@ def test_what_another_worker_holds_is_waited_for_and_computed_again(
     assert line.telemetry.endings["scored"] == 2
 
 
-def test_running_workers_share_the_work(app: Rows, db: Database, make_line: MakeLine) -> None:
-    tutors = [add_tutor(app) for _ in range(40)]
-    forget_marks(app)
-    begun, others_done = threading.Event(), threading.Event()
+def test_running_workers_share_the_work(
+    app: Rows, db: Database, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tutors = [add_tutor(app) for _ in range(10)]
+    other, mark = make_line(), queue.recalculate
+    claims: list[Claim] = []
 
-    def wait(_: Profile) -> None:
-        begun.set()
-        others_done.wait(20)
+    def mark_and_share(*arguments: Any, **options: Any) -> Any:
+        marked = mark(*arguments, **options)
+        claims.append(other.claimant.claim(6, whole=True))
+        return marked
 
-    line, other = make_line(Scripted(wait)), make_line(Scripted(lambda _: None))
-    small = replace(line)
-    run_batch = small.run_batch
-    object.__setattr__(small, "run_batch", lambda size, whole: run_batch(min(size, 1), whole=whole))
-    with meanwhile(lambda: _work_beside(other, begun, others_done)) as shared:
-        report = aggregate(db, line, batch_size=100)
-    assert (report.successes, report.failures) == (40, 0)
-    assert {total(app, tutor) for tutor in tutors} == {50}
-    assert shared.result() >= 0
+    monkeypatch.setattr("caas_worker.aggregate.queue.recalculate", mark_and_share)
+    with meanwhile(lambda: aggregate(db, make_line())) as run:
+        until(lambda: one(app, "select count(*) from caas_scores") == 4, "the aggregate to do its own share")
+        assert not run.done()
+        other.publish(claims[0], other.score(claims[0]))
+    assert (run.result().successes, len(claims)) == (10, 1)
+    assert {total(app, tutor) for tutor in tutors} == {32}
 
 
-def _work_beside(other: Line, begun: threading.Event, done: threading.Event) -> int:
-    begun.wait(20)
-    try:
-        return drain(other).processed
-    finally:
-        done.set()
+def test_what_a_killed_worker_held_is_taken_when_its_lease_is_over(
+    app: Rows, db: Database, make_line: MakeLine, town: Town
+) -> None:
+    killed = make_line()
+    queue.recalculate(db, town.active)
+    assert len(killed.claimant.claim(10, whole=True).entries) == 2
+    with meanwhile(lambda: aggregate(db, make_line())) as run:
+        marked = "select count(*) from caas_recalculation_queue where 'aggregate' = any(later_reasons)"
+        until(lambda: one(app, marked) == 2, "the aggregate to mark what another holds")
+        app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+    assert run.result().successes == 2
+
+
+def test_changes_that_wait_in_the_queue_are_left_right(app: Rows, db: Database, town: Town, steady: Line) -> None:
+    drain(steady)
+    add_lesson(app, town.listing, town.client, NOW - 4 * DAY)
+    add_review(app, town.client, town.ben, 5)
+    aggregate(db, steady, include_inactive=True)
+    assert one(app, "select count(*) from caas_changes") > 0
+    compare(app)
+    drain(steady)
+    compare(app)
+
+
+def test_a_run_that_is_told_to_stop_ends_after_its_batch(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutors = sorted(add_tutor(app) for _ in range(6))
+    stop = threading.Event()
+    report = aggregate(db, make_line(Scripted(lambda _: stop.set())), batch_size=2, stop=stop)
+    assert (report.tutors, report.successes, report.failures) == (2, 2, 0)
+    assert (report.interrupted, report.exit_code) == (True, 130)
+    assert [total(app, tutor) for tutor in tutors] == [50, 50, None, None, None, None]
+
+
+def test_what_was_begun_stays_in_the_queue(app: Rows, db: Database, make_line: MakeLine, town: Town) -> None:
+    other, stop = make_line(), threading.Event()
+    queue.recalculate(db, [town.ann])
+    claim = other.claimant.claim(1, whole=True)
+    with meanwhile(lambda: aggregate(db, make_line(), stop=stop), finally_=stop.set) as run:
+        until(lambda: total(app, town.ben) is not None, "the aggregate to do what it can")
+    report = run.result()
+    assert (report.tutors, report.successes, report.failures, report.exit_code) == (2, 1, 1, 130)
+    assert report.errors[str(town.ann)].startswith("INTERRUPTED")
+    other.claimant.release()
+    assert claim.profile_ids == [town.ann]
+    assert one(app, "select count(*) from caas_recalculation_queue where token is null and due_at is null") == 1
+    assert drain(make_line()).remaining == 0
+    assert total(app, town.ann) is not None
+
+
+# What is too old
+
+
+def add_windows(app: Rows, tutor: UUID, *ages: int) -> None:
+    for age in ages:
+        app.execute(
+            "insert into tutor_performance_metrics (profile_id, time_window, calculation_date, sessions_completed, "
+            "no_show_count, avg_rating, flags, calculated_at) values (%s, '7day', %s, 3, 0, 4.25, %s, %s)",
+            (tutor, TODAY - age * DAY, '{"avg_rating": "grün"}', NOW),
+        )
+
+
+def ages(app: Rows) -> list[int]:
+    rows = app.execute("select calculation_date from tutor_performance_metrics order by 1 desc").fetchall()
+    return [(TODAY - day).days for (day,) in rows]
+
+
+@pytest.mark.parametrize(("days", "left"), [(90, [0, 1, 89, 90]), (1, [0, 1]), (91, [0, 1, 89, 90, 91])])
+def test_what_is_older_than_the_retention_goes(
+    app: Rows, db: Database, steady: Line, days: int, left: list[int]
+) -> None:
+    add_windows(app, uuid4(), 0, 1, 89, 90, 91, 400)
+    assert clean(db, steady, days) == 6 - len(left)
+    assert ages(app) == left
+    assert clean(db, steady, days) == 0
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_a_retention_of_no_day_is_refused(app: Rows, db: Database, steady: Line, days: int) -> None:
+    add_windows(app, uuid4(), 0, 1)
+    with pytest.raises(SettingsError, match="1 or more"):
+        clean(db, steady, days)
+    assert ages(app) == [0, 1]
+
+
+def test_a_retention_that_reaches_before_the_calendar_keeps_everything(app: Rows, db: Database, steady: Line) -> None:
+    add_windows(app, uuid4(), 0, 700_000)
+    assert clean(db, steady, 10_000_000) == 0
+
+
+def test_the_archive_holds_exactly_what_was_removed(
+    app: Rows, db: Database, steady: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("caas_worker.aggregate.CLEANED_AT_ONCE", 2)
+    archive, tutor = tmp_path / "old metrics.jsonl", uuid4()
+    add_windows(app, tutor, 5, *range(91, 96))
+    query = "select to_jsonb(m) from tutor_performance_metrics as m where calculation_date < %s order by 1"
+    old = [row[0] for row in app.execute(query, (TODAY - 90 * DAY,)).fetchall()]
+    assert clean(db, steady, archive=archive) == 5
+    assert kept_in(archive) == sorted(old, key=lambda row: str(row["calculation_date"]))
+    assert "grün" in archive.read_text("utf-8")
+    assert {(row["profile_id"], row["avg_rating"]) for row in kept_in(archive)} == {(str(tutor), 4.25)}
+    add_windows(app, tutor, 100)
+    assert clean(db, steady, archive=archive) == 1
+    assert [row["calculation_date"] for row in kept_in(archive)][-1] == str(TODAY - 100 * DAY)
+    assert len(kept_in(archive)) == 6
+    assert clean(db, steady, archive=archive) == 0
+    assert len(kept_in(archive)) == 6
+
+
+def kept_in(archive: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in archive.read_text("utf-8").splitlines()]
+    return sorted(rows[:5], key=lambda row: str(row["calculation_date"])) + rows[5:]
+
+
+def test_an_archive_that_cannot_be_written_removes_nothing(
+    app: Rows, db: Database, steady: Line, tmp_path: Path
+) -> None:
+    add_windows(app, uuid4(), 91, 92)
+    for path in (tmp_path / "no" / "such", tmp_path, Path("/dev/full")):
+        with pytest.raises(SettingsError, match=f"--archive {path}: .*Nothing"):
+            clean(db, steady, archive=path)
+    assert ages(app) == [91, 92]
+
+
+def test_an_archive_is_tried_even_with_nothing_to_remove(db: Database, steady: Line, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--archive"):
+        clean(db, steady, archive=tmp_path / "no" / "such")
+
+
+def test_a_disk_that_fills_up_leaves_the_archive_as_it_was(
+    app: Rows, db: Database, steady: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "archive"
+    add_windows(app, uuid4(), 95)
+    clean(db, steady, archive=archive)
+    before = archive.read_bytes()
+    add_windows(app, uuid4(), 91, 92)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr("caas_worker.aggregate.os.fsync", full)
+        with pytest.raises(SettingsError, match="No space left on device"):
+            clean(db, steady, archive=archive)
+    assert (archive.read_bytes(), ages(app)) == (before, [91, 92])
+    assert clean(db, steady, archive=archive) == 2
+    assert len(archive.read_text("utf-8").splitlines()) == 3
+
+
+# The command
+
+
+@pytest.fixture
+def run(pooled_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command: `run("--json")`; signals are left alone, for this is the tests' process."""
+    monkeypatch.setenv("CAAS_DATABASE_URL", pooled_url)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    cli = typer.Typer()
+    command.register(cli)
+
+    def invoke(*arguments: str) -> Any:
+        result = CliRunner().invoke(cli, arguments)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+def test_the_command_prints_a_summary(app: Rows, town: Town, run: Run) -> None:
+    result = run()
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "2 tutors, 2 succeeded, 0 failed (100.00 %)" in result.stderr
+
+
+def test_json_is_one_document(app: Rows, town: Town, run: Run) -> None:
+    nobody = uuid4()
+    for flags in ([], ["--verbose"], ["--quiet"], ["--diff"]):
+        result = run("--json", "--tutors", f"{town.ann}, {nobody},{town.ann}", *flags)
+        said = json.loads(result.stdout)
+        assert result.exit_code == 1
+        assert (said["tutors"], said["successes"], said["failures"], said["success_rate"]) == (2, 1, 1, 50.0)
+        assert said["errors"] == {str(nobody): "PROFILE_NOT_FOUND: there is no such profile"}
+        assert [(of["profile_id"], of["ok"]) for of in said["results"]] == [(str(town.ann), True), (str(nobody), False)]
+        assert said["results"][0].keys() == {"profile_id", "ok", "error", "tier", "changes"}
+        assert said.keys() >= {"day", "rows", "frozen", "removed", "seconds", "interrupted"}
+
+
+def test_json_tells_numbers_as_numbers(app: Rows, town: Town, run: Run) -> None:
+    said = json.loads(run("--json", "--diff", "--date", "2026-03-10", "--tutors", str(town.ann)).stdout)
+    assert said["day"] == "2026-03-10"
+    assert said["results"][0]["changes"]["30day"]["avg_rating"] == {"before": None, "after": 4.5}
+
+
+def test_verbose_has_a_line_for_each_tutor_and_quiet_for_failures_only(app: Rows, town: Town, run: Run) -> None:
+    nobody = uuid4()
+    everyone = ("--tutors", f"{town.ann},{town.ben},{nobody}")
+    failed = f"{nobody} failed PROFILE_NOT_FOUND: there is no such profile"
+    verbose = run("--verbose", *everyone)
+    ann, ben, missing = verbose.stdout.splitlines()
+    assert ann.startswith(f"{town.ann} ok ")
+    assert ben.startswith(f"{town.ben} ok ")
+    assert missing == failed
+    quiet = run("--quiet", "--diff", *everyone)
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (1, f"{failed}\n", "")
+    assert run("--quiet", "--diff", "--cleanup").output == ""
+
+
+def test_many_failures_are_shortened_for_people(run: Run) -> None:
+    result = run("--tutors", ",".join(str(uuid4()) for _ in range(25)))
+    assert len(result.stdout.splitlines()) == 20
+    assert "20 of 25 failures shown" in result.stderr
+    assert len(run("--verbose", "--tutors", ",".join(str(uuid4()) for _ in range(25))).stdout.splitlines()) == 25
+
+
+def test_diff_shows_before_and_after(app: Rows, town: Town, run: Run) -> None:
+    first = run("--diff", "--tutors", str(town.ann), "--date", "2026-03-09")
+    assert "performance_tier" in first.stdout
+    assert "before" in first.stdout
+    again = run("--diff", "--tutors", str(town.ann), "--date", "2026-03-09")
+    assert again.stdout == ""
+    assert "no metric changed" in again.stderr
+    assert "1 had metrics of that day, which stay as they were published" in again.stderr
+
+
+def test_the_command_cleans_up_after_the_work(app: Rows, town: Town, run: Run, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    add_windows(app, town.ann, 1_000)
+    result = run("--cleanup", "--retention-days", "300", "--archive", str(archive))
+    assert (result.exit_code, len(archive.read_text().splitlines())) == (0, 1)
+    assert "1 window metrics were too old and are removed" in result.stderr
+    assert json.loads(run("--cleanup", "--json").stdout)["removed"] == 0
+
+
+def test_an_archive_that_cannot_be_written_is_told_before_any_work(
+    app: Rows, town: Town, run: Run, tmp_path: Path
+) -> None:
+    add_windows(app, town.ann, 1_000)
+    with pytest.raises(SettingsError, match="--archive"):
+        run("--cleanup", "--archive", str(tmp_path / "no" / "such"))
+    assert one(app, "select count(*) from tutor_scores") == 0
+    assert one(app, "select count(*) from tutor_performance_metrics") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--verbose", "--quiet"], "not both"),
+        (["--archive", "somewhere"], "say --cleanup as well"),
+        (["--date", "yesterday"], "--date yesterday: that is no day. Example"),
+        (["--date", "2026-02-30"], "--date 2026-02-30: that is no day"),
+        (["--date", "10000-01-01"], "that is no day"),
+        (["--date", "9999-12-31"], "lies ahead"),
+        (["--tutors", "ann"], "--tutors: ann is no id"),
+        (["--tutors", f"{LOWEST},12"], "--tutors: 12 is no id"),
+        (["--tutors", ""], "name at least one id"),
+        (["--tutors", " , "], "name at least one id"),
+    ],
+)
+def test_bad_words_are_a_sentence(app: Rows, town: Town, run: Run, arguments: list[str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        run(*arguments)
+    assert sentence in str(error.value)
+    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+
+
+def test_an_empty_date_is_no_day(town: Town, run: Run) -> None:
+    with pytest.raises(SettingsError, match="that is no day"):
+        run("--date", "")
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "36501", "many"])
+def test_a_retention_out_of_range_is_refused(run: Run, days: str) -> None:
+    assert run("--cleanup", "--retention-days", days).exit_code == 2
+
+
+def test_an_empty_marketplace_is_a_success(run: Run) -> None:
+    said = json.loads(run("--json", "--cleanup", "--include-inactive").stdout)
+    assert (said["tutors"], said["rows"], said["success_rate"], said["results"]) == (0, 0, 100.0, [])
+
+
+def test_a_marketplace_where_nothing_is_installed_is_said(
+    database_url: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAAS_DATABASE_URL", database_url)
+    with pytest.raises(CaasError, match="caas-worker migrate up"):
+        run("--json")

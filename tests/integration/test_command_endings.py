@@ -28,8 +28,13 @@ ARGUMENTS = {
     "warmup": ["--top", "3"],
     "stats": ["caas_network_stats", SOMEBODY],
     "demo": ["--seconds", "1"],
+    "tutor show": [SOMEBODY],
+    "tutor threshold": [SOMEBODY, "20"],
 }
 """What a command needs to be called at all."""
+
+SETTINGS = {"mail send": {"CAAS_SMTP_URL": "smtp://localhost:1", "CAAS_ADMIN_EMAIL": "somebody@example.org"}}
+"""And what has to be set."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +46,7 @@ def no_logging_set_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def ending(words: str, **environment: str) -> int:
     """The exit code of a command; an error that is none of ours fails the test."""
+    environment |= SETTINGS.get(words, {})
     result = CliRunner().invoke(app, [*words.split(), *ARGUMENTS.get(words, [])], env=environment)
     if isinstance(result.exception, CaasError):
         return exit_code(result.exception)
