@@ -114,17 +114,23 @@ def aggregate(
     stop = stop or threading.Event()
     rules.publish(db, line.registry)
     line = replace(line, retries=replace(line.retries, backoff_seconds=0))
-    today, end = _today(db, line, day)
+    today, _ = _today(db, line, day)
     if day is not None and day > today:
         raise SettingsError(f"--date {day}: that day lies ahead; today is {today} in {line.registry.quality.zone}.")
     report = Report(day=day or today)
-    total = len(tutors) if tutors is not None else _count(db, include_inactive)
-    for batch in _batches(db, tutors, include_inactive, batch_size):
-        if stop.is_set():
-            break
-        _aggregate(db, line, batch, report, end if report.day < today else None, diff=diff, stop=stop)
-        if progress:
-            progress(report.tutors, max(total, report.tutors))
+    tutors = None if tutors is None else list(dict.fromkeys(tutors))
+    total = _count(db, include_inactive) if tutors is None else len(tutors)
+    try:
+        for batch in _batches(db, tutors, include_inactive, batch_size):
+            if stop.is_set():
+                break
+            _aggregate(db, line, batch, report, size=batch_size, diff=diff, stop=stop)
+            if progress:
+                progress(report.tutors, max(total, report.tutors))
+    except Exception:
+        with contextlib.suppress(CaasError):
+            line.claimant.release()
+        raise
     report.interrupted = stop.is_set()
     report.seconds = round(time.monotonic() - begun, 3)
     return report
@@ -137,10 +143,12 @@ def clean(db: Database, line: Line, retention_days: int = RETENTION_DAYS, archiv
         archive: what is removed is written there first, one JSON object a line, added to what stands there.
 
     Raises:
-        SettingsError: fewer days than the longest window, or the archive can't be written.
+        SettingsError: less than one day, or the archive can't be written.
     """
     if retention_days < 1:
         raise SettingsError(f"--retention-days is 1 or more, not {retention_days}.")
+    if archive:
+        try_archive(archive)
     today, _ = _today(db, line, None)
     before = date.fromordinal(max(today.toordinal() - retention_days, 1))
     removed = 0
@@ -156,14 +164,28 @@ def clean(db: Database, line: Line, retention_days: int = RETENTION_DAYS, archiv
             return removed
 
 
+def try_archive(archive: Path) -> None:
+    """Find out, before any work, whether the archive can be written.
+
+    Raises:
+        SettingsError: it can't.
+    """
+    _keep_in(archive, [])
+
+
 def _keep_in(archive: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """On the disk before the rows are gone from the database."""
+    """On the disk before the rows are gone from the database, or not at all."""
+    begin = None
     try:
-        with archive.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        with archive.open("ab") as file:
+            begin = file.tell()
+            file.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        if begin is not None:
+            with contextlib.suppress(OSError):
+                os.truncate(archive, begin)
         raise SettingsError(f"--archive {archive}: {error.strerror}. Nothing more was removed.") from None
 
 
@@ -188,10 +210,9 @@ def _batches(
     db: Database, tutors: Sequence[UUID] | None, include_inactive: bool, size: int
 ) -> Iterator[Sequence[UUID]]:
     if tutors is not None:
-        wanted = list(dict.fromkeys(tutors))
-        yield from (wanted[first : first + size] for first in range(0, len(wanted), size))
+        yield from (tutors[first : first + size] for first in range(0, len(tutors), size))
         return
-    after = NOBODY
+    after: UUID | None = None
     while True:
         with db.transaction() as connection:
             rows = connection.execute(
@@ -210,18 +231,20 @@ def _aggregate(
     line: Line,
     batch: Sequence[UUID],
     report: Report,
-    end: datetime | None,
     *,
+    size: int,
     diff: bool,
     stop: threading.Event,
 ) -> None:
-    before = _metrics(db, batch, report.day) if diff or end else {}
-    errors = _work(line, batch, stop)
+    before = _metrics(db, batch, report.day)
+    errors = _work(line, batch, size, stop)
     done = [key for key in batch if key not in errors]
-    if end:
-        _write_past(db, line, [key for key in done if key not in before], report.day, end)
-        report.frozen += sum(key in before for key in done)
     after = _metrics(db, done, report.day)
+    today, end = _today(db, line, report.day)
+    if report.day < today:  # by now: midnight may come while a run of today's is at work
+        _write_past(db, line, [key for key in done if key not in after], report.day, end)
+        report.frozen += sum(key in before for key in done)
+        after = _metrics(db, done, report.day)
     for key in batch:
         if key in done and key not in after:
             errors[key] = "NO_TUTOR: the profile has no role TUTOR"
@@ -237,13 +260,17 @@ def _aggregate(
     report.rows += (row[0] if row else 0) + sum(map(len, after.values()))
 
 
-def _work(line: Line, batch: Sequence[UUID], stop: threading.Event) -> dict[UUID, str]:
-    """Mark them and work until each is published or set aside; returns the errors."""
+def _work(line: Line, batch: Sequence[UUID], size: int, stop: threading.Event) -> dict[UUID, str]:
+    """Mark them and work until each is published or set aside; returns the errors.
+
+    Args:
+        size: of the batches worked: what else is ready and more urgent comes first.
+    """
     marks = queue.recalculate(line.db, batch, reason="aggregate", priority=PRIORITY)
     errors: dict[UUID, str] = {}
     open_ids = list(batch)
     while open_ids and not stop.is_set():
-        worked = line.run_batch(len(batch), whole=True)
+        worked = line.run_batch(size, whole=True)
         standings = queue.standings(line.db, open_ids)
         for key in open_ids:
             if error := _error(marks[key], standings[key]):
@@ -273,6 +300,7 @@ def _metrics(db: Database, profile_ids: Sequence[UUID], day: date) -> dict[UUID,
     found: dict[UUID, dict[str, Mapping[str, Any]]] = {}
     with db.transaction() as connection:
         cursor = connection.cursor(row_factory=dict_row)
+        cursor.adapters.register_loader("numeric", FloatLoader)
         for row in cursor.execute(statements("aggregate")["metrics"], {"profile_ids": list(profile_ids), "day": day}):
             found.setdefault(row.pop("profile_id"), {})[row.pop("time_window")] = row
     return dict(found)

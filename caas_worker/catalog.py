@@ -76,5 +76,7 @@ def intruders(connection: Connection[TupleRow], trusted: Iterable[str] = COLUMNS
     """Objects named as ours, and their owners, where those are neither this role, nor a superuser, nor the owner of
     the database or of a `trusted` table. Whoever may create in public could have a call of ours run their function.
     """
-    rows = connection.execute(statements("catalog")["intruders"], {"ours": RELATIONS, "trusted": list(trusted)}).fetchall()
+    rows = connection.execute(
+        statements("catalog")["intruders"], {"ours": RELATIONS, "trusted": list(trusted)}
+    ).fetchall()
     return [(what, owner) for what, owner in rows]

@@ -1,5 +1,6 @@
 """Installing, upgrading and removing our objects in the application's database."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from caas_worker.catalog import EVENTS, TRIGGERS_PER_RELATION, Relation
 from caas_worker.errors import MigrationRefused
 from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, open_ledger
 from caas_worker.shipped import Shipped, SqlFile
+from caas_worker.sql import statements
 
 Work = Callable[[Connection[TupleRow]], None]
 
@@ -60,6 +62,7 @@ def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = P
         refuse_intruders(ledger.connection)
         installed = ledger.installed()
         refuse_edited(shipped, installed)
+        refuse_taken_names(ledger.connection, shipped, installed)
         ledger.create()
         steps = 0
         for file in shipped.migrations:
@@ -152,6 +155,22 @@ def refuse_edited(shipped: Shipped, installed: Mapping[str, str]) -> None:
         raise MigrationRefused(
             f"{', '.join(edited)} is not the file that was installed here. Migrations run once and are never edited: "
             "restore the file and put the change into a new one."
+        )
+
+
+def refuse_taken_names(connection: Connection[TupleRow], shipped: Shipped, installed: Mapping[str, str]) -> None:
+    """Raise MigrationRefused where a table that is to be created is there, as one of the application's may be."""
+    wanted = [
+        name
+        for file in shipped.migrations
+        if file.name not in installed
+        for name in re.findall(r"^create table (\w+)", file.text, re.MULTILINE)
+    ]
+    taken = [row[0] for row in connection.execute(statements("migrate")["taken"], {"tables": wanted}).fetchall()]
+    if taken:
+        raise MigrationRefused(
+            f"This database has tables of these names, which are none of ours: {', '.join(taken)}. Rename or drop "
+            "them; nothing was changed."
         )
 
 

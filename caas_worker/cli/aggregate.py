@@ -51,6 +51,8 @@ def aggregate(
     if archive and not cleanup:
         raise SettingsError("--archive keeps what --cleanup removes: say --cleanup as well.")
     day, wanted = _day(date), _ids(tutors)
+    if archive:
+        batch.try_archive(archive)
     stop = stop_on_signals()
     columns = (TextColumn("aggregating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with database() as (settings, db):
@@ -80,7 +82,7 @@ def aggregate(
 
 def _day(text: str | None) -> datetime.date | None:
     try:
-        return datetime.date.fromisoformat(text) if text else None
+        return None if text is None else datetime.date.fromisoformat(text)
     except ValueError:
         raise SettingsError(f"--date {text}: that is no day. Example: 2026-11-21") from None
 

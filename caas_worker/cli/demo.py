@@ -81,13 +81,17 @@ def _http(target: str, settings: Settings, port: int) -> Iterator[None]:
     from caas_worker.api.service import Service
 
     key = secrets.token_hex(16)
-    opened = settings.model_copy(update={"worker_api_key": settings.worker_api_key or SecretStr(key)})
+    keys = {name: getattr(settings, name) or SecretStr(key) for name in ("worker_api_key", "api_key")}
+    opened = settings.model_copy(update=keys)
     with (
         Database(target) as db,
         listening("127.0.0.1", port) as listener,
         serving(Service(opened, db), listener) as address,
     ):
-        say(f"scores over HTTP: {address}/docs" + ("" if settings.worker_api_key else f" (worker key {key})"))
+        say(
+            f"scores over HTTP: {address}/docs"
+            + ("" if settings.worker_api_key and settings.api_key else f" (key {key})")
+        )
         yield
 
 

@@ -37,4 +37,6 @@ def serve(
             log.error("calculations will be refused: %s", impersonal(error))
         if settings.worker_api_key is None:
             log.warning("CAAS_WORKER_API_KEY is not set: the routes that calculate are closed")
+        if settings.api_key is None:
+            log.warning("CAAS_API_KEY is not set: the routes for tutors and sessions are closed")
         serve_until_told(service, host, port)

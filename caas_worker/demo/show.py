@@ -26,6 +26,8 @@ class Moved:
     event: Event
     before: int | None
     after: int | None = None
+    tier: str | None = None
+    """Of a tutor with sessions in the last 30 days, published with the score."""
     seconds: float | None = None
 
     @property
@@ -51,6 +53,8 @@ class Figures:
     scored_per_second: float
     freshness_p50: float | None
     freshness_p99: float | None
+    tiers: dict[str, int]
+    """Tutors by performance tier."""
 
 
 @dataclass
@@ -128,6 +132,7 @@ class Show:
             scored_per_second=self._rates[1],
             freshness_p50=statistics.median(fresh) if fresh else None,
             freshness_p99=fresh[min(len(fresh) - 1, int(len(fresh) * 0.99))] if fresh else None,
+            tiers=figures["tiers"],
         )
 
     def post_review(self) -> None:
@@ -144,14 +149,15 @@ class Show:
             return
         with self._watch_db.transaction() as connection:
             rows = connection.execute(
-                "select profile_id, total_score, source_changed_at, clock_timestamp() from caas_scores"
-                " where profile_id = any(%s)",
+                "select s.profile_id, s.total_score, s.source_changed_at, clock_timestamp(), c.performance_tier"
+                " from caas_scores as s left join caas_cell_states as c on c.profile_id = s.profile_id"
+                " where s.profile_id = any(%s)",
                 ([moved.event.profile_id for moved in waiting],),
             ).fetchall()
         found = {profile_id: rest for profile_id, *rest in rows}
         for moved in waiting:
             key = moved.event.profile_id
             if key is not None and key in found and found[key][1] >= moved.event.at:
-                total, _, now = found[key]
+                total, _, now, moved.tier = found[key]
                 moved.after, moved.seconds = total, (now - moved.event.at).total_seconds()
                 self._totals[key] = total

@@ -30,14 +30,20 @@ def screen(show: Show, figures: Figures) -> RenderableType:
         _number("queue", f"{figures.queued:,}"),
         _number("dead", f"{figures.dead:,}"),
     )
+    tiers = Text("  ").join(_number(tier, f"{tutors:,}") for tier, tutors in sorted(figures.tiers.items()))
     events = Table(expand=True, box=None, padding=(0, 2, 0, 0))
     events.add_column("what the application wrote", ratio=1, no_wrap=True, overflow="ellipsis")
     events.add_column("score", no_wrap=True)
+    events.add_column("tier", no_wrap=True)
     events.add_column("after", justify="right", no_wrap=True)
     for moved in reversed(show.moved):
-        events.add_row(moved.event.text, _score(moved), milliseconds(moved.seconds))
+        events.add_row(moved.event.text, _score(moved), moved.tier or "", milliseconds(moved.seconds))
     return Group(
-        Panel(numbers, title=f"caas-worker demo · {figures.seconds:.0f} s · Ctrl-C ends it", title_align="left"),
+        Panel(
+            Group(numbers, tiers),
+            title=f"caas-worker demo · {figures.seconds:.0f} s · Ctrl-C ends it",
+            title_align="left",
+        ),
         Panel(events, title="write → score", title_align="left"),
     )
 
@@ -51,7 +57,8 @@ def line(show: Show, figures: Figures) -> str:
     )
     done = next((moved for moved in reversed(show.moved) if moved.seconds is not None), None)
     if done:
-        text += f"  | {done.event.text}: {done.before} → {done.after} after {milliseconds(done.seconds)}"
+        tier = f", {done.tier}" if done.tier else ""
+        text += f"  | {done.event.text}: {done.before} → {done.after}{tier} after {milliseconds(done.seconds)}"
     return text
 
 

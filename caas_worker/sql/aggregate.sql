@@ -1,11 +1,11 @@
 -- tutors: the next tutors in the order of their ids
 select p.id
 from profiles as p
-where p.id > %(after)s::uuid
-    and exists(
+where (%(after)s::uuid is null or p.id > %(after)s::uuid)
+    and exists (
         select
         from unnest(p.roles::text[]) as r (role)
-        where upper(btrim(r.role)) = 'TUTOR'
+        where upper(btrim(r.role, e' \t\n\r\f\v')) = 'TUTOR'
     )
     and (%(include_inactive)s::boolean or lower(btrim(coalesce(p.status, 'active'))) = 'active')
 order by p.id
@@ -14,18 +14,20 @@ limit %(size)s::integer;
 -- count: how many tutors there are
 select count(*)
 from profiles as p
-where exists(
+where exists (
         select
         from unnest(p.roles::text[]) as r (role)
-        where upper(btrim(r.role)) = 'TUTOR'
+        where upper(btrim(r.role, e' \t\n\r\f\v')) = 'TUTOR'
     )
     and (%(include_inactive)s::boolean or lower(btrim(coalesce(p.status, 'active'))) = 'active');
 
--- today: the day it is, and the last moment of the day that is asked for
+-- today: the day it is, and the last moment of the day that is asked for, which is none that lies ahead
 select
-    (%(now)s::timestamptz at time zone %(zone)s::text)::date,
-    (coalesce(%(day)s::date, '2000-01-01')::timestamp + interval '1 day') at time zone %(zone)s::text
-    - interval '1 microsecond';
+    n.today,
+    (least(%(day)s::date, n.today)::timestamp + interval '1 day') at time zone %(zone)s::text - interval '1 microsecond'
+from (
+    select (%(now)s::timestamptz at time zone %(zone)s::text)::date as today
+) as n;
 
 -- metrics: the windows of tutors on a day
 select
@@ -45,7 +47,7 @@ from tutor_performance_metrics as m
 where m.profile_id = any(%(profile_ids)s::uuid[])
     and m.calculation_date = %(day)s::date;
 
--- keep: windows of a past day, where none were published
+-- keep: windows of a past day of those that are tutors, where none were published
 insert into tutor_performance_metrics (
     profile_id, time_window, calculation_date, sessions_completed, avg_rating, first_session_success_rate,
     reschedule_rate, no_show_count, engagement_score, learning_objectives_met_pct, response_time_avg_minutes,
@@ -80,6 +82,12 @@ from jsonb_to_recordset(%(rows)s::jsonb) as w (
     performance_tier text,
     flags jsonb
 )
+where exists (
+        select
+        from caas_cell_states as s
+        where s.profile_id = w.profile_id
+            and s.taught_until is not null
+    )
 on conflict (profile_id, time_window, calculation_date) do nothing;
 
 -- days: how many daily aggregates these tutors have

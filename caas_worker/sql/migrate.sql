@@ -31,6 +31,13 @@ select
     sha256
 from caas_migrations;
 
+-- taken: which of these names a table or view bears
+select c.relname
+from pg_class as c
+where c.relnamespace = 'public'::regnamespace
+    and c.relname = any(%(tables)s::text[])
+order by c.relname;
+
 -- record: a file is installed
 insert into caas_migrations (name, sha256)
 values (%(name)s, %(sha256)s)

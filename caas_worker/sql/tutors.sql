@@ -149,8 +149,7 @@ where r.score_type = 'reschedule_risk'
 -- without_jit: compiling the statements of lists takes longer than running them
 select set_config('jit', 'off', true);
 
--- ranked: a page of the risk list (scoring 10); first sessions, a risk of 0 to 120, are looked for among those only who
--- may get onto the page by theirs
+-- ranked: a page of the risk list (scoring 10); first sessions are looked for of those only whom they may bring onto it
 with known as materialized (
     select
         scored.profile_id,

@@ -5,6 +5,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -142,6 +143,8 @@ def _kind(callback: Any, name: str) -> tuple[str, bool]:
     several = typing.get_origin(annotation) is list
     if several:
         annotation = typing.get_args(annotation)[0]
+    if issubclass(annotation, Enum):
+        return " or ".join(str(choice.value) for choice in annotation), several
     return ("flag" if annotation is bool else TYPES[annotation]), several
 
 

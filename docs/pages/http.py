@@ -7,6 +7,12 @@ from caas_worker.api.app import build
 from caas_worker.errors import HTTP_STATUSES
 from docs.pages.text import bullets, code, document, paragraph
 
+PRESENTED = {
+    "worker key": "`Authorization: Bearer` with one of the keys of `CAAS_WORKER_API_KEY`",
+    "API key": "`X-API-Key` with one of the keys of `CAAS_API_KEY`",
+}
+"""How a caller presents a key of each kind."""
+
 
 def routes() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Method, path and description of every route."""
@@ -50,16 +56,20 @@ def page() -> str:
 def _table() -> str:
     rows = ["| route | key | answers |", "|---|---|---|"]
     for method, path, operation in routes():
-        key = "worker key" if operation.get("security") else "none"
+        key = _key(operation) or "none"
         rows.append(f"| {code(f'{method} {path}')} | {key} | {', '.join(sorted(operation['responses']))} |")
     return "\n".join(rows)
+
+
+def _key(operation: dict[str, Any]) -> str | None:
+    return next((name for scheme in operation.get("security", ()) for name in scheme), None)
 
 
 def _route(method: str, path: str, operation: dict[str, Any]) -> Iterator[str]:
     yield f"## {code(f'{method} {path}')}"
     yield from (paragraph(part) for part in operation["description"].split("\n\n"))
-    if operation.get("security"):
-        yield paragraph("Needs `Authorization: Bearer` with one of the keys of `CAAS_WORKER_API_KEY`.")
+    if key := _key(operation):
+        yield paragraph(f"Needs {PRESENTED[key]}.")
     parameters = [
         f"{code(one['name'])} ({one['in']}{'' if one['required'] else ', optional'}): "
         f"{one.get('description') or one['schema'].get('description', '')}"

@@ -126,7 +126,7 @@ begin
             where held.listing_id = l.id
                 and held.status in ('Completed', 'Rescheduled', 'No-show')
                 and held.scheduled_start <= as_of
-                and isfinite(held.scheduled_start)
+                and held.scheduled_start >= '0001-01-03 00:00:00+00'
                 and coalesce(held.session_number, 1) = 1
                 and held.client_id is not null
             offset 0
@@ -154,7 +154,7 @@ begin
             where held.client_id = ids.client_id
                 and held.status in ('Completed', 'Rescheduled', 'No-show')
                 and held.scheduled_start <= as_of
-                and isfinite(held.scheduled_start)
+                and held.scheduled_start >= '0001-01-03 00:00:00+00'
                 and coalesce(held.session_number, 1) = 1
             offset 0
         ) as b
@@ -176,7 +176,7 @@ begin
             from public.bookings as earlier
             where earlier.client_id = c.client_id
                 and earlier.status in ('Completed', 'Rescheduled', 'No-show')
-                and isfinite(earlier.scheduled_start)
+                and earlier.scheduled_start >= '0001-01-03 00:00:00+00'
                 and (earlier.scheduled_start, earlier.id) < (c.scheduled_start, c.id)
                 and (
                     select own.profile_id

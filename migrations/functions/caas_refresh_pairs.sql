@@ -77,12 +77,11 @@ begin
     from single as s;
 
     if whole is not null then
+        -- also where none are built: caas_fail takes cells that could not be written for none, and leaves them
         delete from public.caas_pair_cells as c
-        where c.profile_id = any(whole)
-            and c.profile_id = any(built);
+        where c.profile_id = any(whole);
         delete from public.caas_pair_sums as s
-        where s.profile_id = any(whole)
-            and s.profile_id = any(built);
+        where s.profile_id = any(whole);
         with counted as (
             insert into public.caas_pair_cells (
                 profile_id, bucket, other_id, paid, free, recorded, unlogged, ratings, rating_sum

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from caas_worker import __version__
+from caas_worker.catalog import RELATIONS
 from tests.acceptance.conftest import Product
 from tests.people import Rows, add_client, add_review, add_tutor, total
 
@@ -47,7 +48,9 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     assert "caas-worker migrate up" in faults["trigger: bookings"]
     assert "caas-worker triggers enable" in faults["trigger: listings"]
     hints = [check["todo"] for check in _checks(product) if check["hint"] and not check["ok"]]
-    assert hints == ["statistics read the whole table; run: create index concurrently on bookings (listing_id, scheduled_start)"]
+    assert hints == [
+        "statistics read the whole table; run: create index concurrently on bookings (listing_id, scheduled_start)"
+    ]
 
 
 def _checks(product: Product) -> list[dict[str, object]]:
@@ -118,7 +121,7 @@ def test_uninstall_leaves_the_application_as_it_was(product: Product, app: Rows)
     product.call("uninstall", code=1)
     product.call("uninstall", "--yes")
     add_review(app, add_client(app), tutor, 5)
-    left = app.execute("select count(*) from pg_class where relname like 'caas\\_%'").fetchone()
+    left = app.execute("select count(*) from pg_class where relname ~ %s", (RELATIONS,)).fetchone()
     assert left == (0,)
 
 

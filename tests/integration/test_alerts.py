@@ -328,7 +328,7 @@ def test_the_boundaries_of_reliability(app: Rows, work: Work) -> None:
 
 FORTNIGHTS = {
     # sessions each day, today first: TCRS, raised
-    (0, 0, 0, 0, 0, 1): (0.875, False),  # six days of data
+    (0, 0, 0, 0, 0, 1): (0.855, False),  # six days of data
     (0, 0, 0, 0, 0, 0, 1): (0.859, True),
     (1, 1, 2, 2, 3, 3, 2): (0.598, False),
     (1, 1, 3, 3, 3, 3, 2): (0.6, True),

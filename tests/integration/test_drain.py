@@ -16,7 +16,17 @@ from caas_worker.errors import DatabaseError
 from caas_worker.model import Profile
 from caas_worker.pipeline import Line
 from caas_worker.quality.model import TutorSums
-from tests.people import Rows, add_client, add_review, add_tutor, forget_marks, marks, total
+from tests.people import (
+    Rows,
+    add_booking,
+    add_client,
+    add_listing,
+    add_review,
+    add_tutor,
+    forget_marks,
+    marks,
+    total,
+)  # fmt: skip
 from tests.scripted import Scripted, failing
 
 Drain = Callable[..., worker.Summary]
@@ -288,6 +298,25 @@ def test_cells_that_fail_are_one_profiles_failure(app: Rows, make_line: MakeLine
     enqueue(app, [guilty])
     assert worker.drain(make_line(), batch_size=10).processed == 1
     assert total(app, guilty) == 32
+
+
+def test_cells_that_failed_once_are_written_when_they_can_be(app: Rows, make_line: MakeLine) -> None:
+    tutor, client = add_tutor(app), add_client(app)
+    listing = add_listing(app, tutor)
+    add_booking(app, listing, client)
+    worker.drain(make_line(), batch_size=10)
+    app.execute(
+        "create function stumble() returns trigger language plpgsql as $$ begin perform 1 / 0; return new; end $$"
+    )
+    app.execute("create trigger stumble before insert on caas_pair_cells for each row execute function stumble()")
+    add_booking(app, listing, client)
+    assert worker.drain(make_line(backoff_seconds=3_600), batch_size=10).error_types == {"CELLS_FAILED": 1}
+    app.execute("drop trigger stumble on caas_pair_cells")
+    app.execute("update caas_recalculation_queue set due_at = null")
+    summary = worker.drain(make_line(), batch_size=10)
+    assert (summary.processed, summary.failed) == (1, 0)
+    summed = app.execute("select paid, clients, returning_clients from caas_pair_sums where profile_id = %s", (tutor,))
+    assert summed.fetchall() == [(2, 1, 1)]
 
 
 @pytest.mark.parametrize("others", [0, 4])

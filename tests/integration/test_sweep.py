@@ -13,6 +13,7 @@ from caas_worker import worker
 from caas_worker.db import Database
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
+from caas_worker.stats import Clock
 from caas_worker.sweep import due, sweep
 from caas_worker.worker import Summary
 from tests.interleaving import Rows, one, until
@@ -26,6 +27,11 @@ EXPIRY = datetime(2040, 5, 1, 12, tzinfo=UTC)
 def add_checked_tutor(app: Rows, expiry: datetime = EXPIRY) -> UUID:
     """A tutor with 36 points while the check is valid, and 32 from its expiry on."""
     return add_tutor(app, dbs_verified=True, dbs_expiry_date=expiry)
+
+
+def at(now: datetime) -> Clock:
+    """A clock that stands."""
+    return lambda _: now
 
 
 def forget_the_days_turn(app: Rows) -> None:
@@ -67,7 +73,7 @@ def test_a_tutor_falls_due_when_the_day_turns_and_a_session_begins(app: Rows, db
     midnight = EXPIRY.replace(hour=0) + timedelta(days=1)
     clocks = [EXPIRY, begins, midnight]
     for now, then in zip(clocks, [begins, midnight, midnight + timedelta(days=1)], strict=True):
-        worker.drain(replace(line, clock=lambda _, now=now: now), batch_size=10)
+        worker.drain(replace(line, clock=at(now)), batch_size=10)
         assert one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor) == then
         assert sweep(db, 10, then - timedelta(microseconds=1)) == 0
         assert [sweep(db, 10, then) for _ in range(2)] == [1, 0]

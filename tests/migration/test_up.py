@@ -224,3 +224,17 @@ def test_what_is_done_is_said(marketplace: str, shipped: Shipped) -> None:
     migrate.up(marketplace, shipped, said.append)
     assert said[0] == "migration 0001_line"
     assert {f"watch {file.stem}" for file in shipped.triggers} <= set(said)
+
+
+def test_a_table_of_the_applications_that_bears_a_name_of_ours_is_left_alone_and_named(
+    marketplace: str, up: Up, owner: Owner, shipped: Shipped
+) -> None:
+    owner.execute("create table email_reports (id integer); insert into email_reports values (1)")
+    before = everything(owner)
+    with pytest.raises(MigrationRefused, match="none of ours: email_reports"):
+        up()
+    migrate.uninstall(marketplace, shipped, lambda _: None)
+    assert everything(owner) == before
+    assert owner.execute("select id from email_reports").fetchall() == [(1,)]
+    owner.execute("alter table email_reports rename to sent_reports")
+    assert up() > 0

@@ -90,8 +90,7 @@ def test_an_owner_who_may_not_create_roles_migrates_and_works_without_them(serve
     steps, said = up(owned)
     assert steps > 0
     assert said == [
-        f"{role} is missing, and this role may not create it; caas-worker verify says who may, and how"
-        for role in OURS
+        f"{role} is missing, and this role may not create it; caas-worker verify says who may, and how" for role in OURS
     ]
     assert up(owned)[0] == 0
     assert [(check.subject, check.hint) for check in checks(owned)] == [(role, True) for role in OURS]

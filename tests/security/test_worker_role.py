@@ -64,8 +64,8 @@ def line_over(db: Database, tutors: TutorStrategy | None = None) -> Line:
 def town(app: Rows) -> tuple[UUID, UUID, UUID]:
     """A tutor with a past, a client, and the agent who recruited the tutor."""
     tutor, client, agent = add_tutor(app), add_client(app), add_profile(app, "AGENT")
-    times = {"actual_start": LONG_AGO, "actual_end": LONG_AGO + timedelta(hours=1)}
-    booking = add_booking(app, add_listing(app, tutor), client, **times)
+    ended = LONG_AGO + timedelta(hours=1)
+    booking = add_booking(app, add_listing(app, tutor), client, actual_start=LONG_AGO, actual_end=ended)
     add_review(app, client, tutor, 5, booking_id=booking)
     connect_people(app, agent, tutor, "AGENT_REFERRAL")
     app.execute("insert into role_details (profile_id, role_type, degree_level) values (%s, 'TUTOR', 'PHD')", (tutor,))

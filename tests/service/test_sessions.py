@@ -172,6 +172,29 @@ def test_scores_follow(client: TestClient, app: Rows, town: Town) -> None:
     assert town.listing in {mark[2] for mark in marks(app)}
 
 
+def test_a_tutors_figures_follow(client: TestClient, town: Town, drain: Any) -> None:
+    begun = datetime.now(UTC) - timedelta(days=8)
+    for number in range(4):
+        start = begun + timedelta(hours=2 * number)
+        times = {"scheduled_start": start.isoformat(), "scheduled_end": (start + timedelta(hours=1)).isoformat()}
+        is_moved = number == 0
+        body = town.session(
+            **times,
+            status="rescheduled" if is_moved else "completed",
+            reschedule_info={"initiator": "tutor", "original_time": start.isoformat()} if is_moved else ...,
+        )
+        assert send(client, body).status_code == 202
+    drain()
+    detail = client.get(f"/api/tutors/{town.tutor}", headers=WITH_KEY).json()
+    assert (detail["reschedule_rate_7d"], detail["reschedule_rate_30d"], detail["is_high_risk"]) == (0.0, 25.0, True)
+    assert (detail["sessions_completed_30d"], detail["ths"]) == (3, None)
+    assert [one["time_window"] for one in detail["metrics"]] == ["7day", "30day", "90day"]
+    history = client.get(f"/api/tutors/{town.tutor}/history", headers=WITH_KEY).json()
+    assert sum(day["sessions"] for day in history["daily"]) == 4
+    [first] = client.get("/api/risk-list", headers=WITH_KEY).json()["items"]
+    assert first["profile_id"] == str(town.tutor)
+
+
 def test_the_listing_with_the_smallest_id_is_the_default(client: TestClient, app: Rows, town: Town) -> None:
     add_listing(app, add_tutor(app))
     listings = sorted([town.listing, *(add_listing(app, town.tutor) for _ in range(4))])
