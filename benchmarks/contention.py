@@ -40,7 +40,7 @@ from uuid import UUID
 import psycopg
 
 from benchmarks.ground import Ground, say
-from caas_worker import migrate, queue, rules, worker
+from caas_worker import figures, migrate, rules, worker
 from caas_worker.db import Database
 from caas_worker.fleet import Fleet
 from caas_worker.settings import Settings
@@ -231,10 +231,10 @@ def _our_workers(conninfo: str) -> Iterator[None]:
     try:
         fleet.start()
         with Database(conninfo) as db:
-            _until(lambda: queue.status(db)["workers"] == WORKERS, "the workers did not start")
+            _until(lambda: figures.status(db)["workers"] == WORKERS, "the workers did not start")
             yield
-            _until(lambda: queue.remaining(db) == 0, "the workers did not drain")
-            assert queue.status(db)["dead"] == 0
+            _until(lambda: figures.remaining(db) == 0, "the workers did not drain")
+            assert figures.status(db)["dead"] == 0
     finally:
         fleet.end()
 

@@ -37,7 +37,8 @@ def measure(ground: Ground) -> None:
             while taken < checkpoint:
                 taken += _round(line, application)
             time.sleep(2.1)
-            with_floor, from_head = [], []
+            with_floor: list[float] = []
+            from_head: list[float] = []
             for _ in range(ROUNDS):
                 taken += _round(line, application, with_floor)
                 taken += _round(line, application, from_head, whole=True)

@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("listings", ("profile_id",)),
     ("bookings", ("listing_id", "scheduled_start")),
-    ("bookings", ("client_id", "scheduled_start")),
+    ("bookings", ("client_id", "listing_id")),
     ("reschedules", ("booking_id",)),
     ("session_transcripts", ("booking_id",)),
     ("profile_reviews", ("reviewee_id", "reviewer_id")),

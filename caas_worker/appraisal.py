@@ -90,43 +90,44 @@ def publish(
         The tutors whose scores could not be computed.
     """
     queries = statements("cells")
-    settled = [*tutors, *others]
-    whole: dict[UUID, bool] = dict(
-        connection.execute(
-            queries["refresh_days"],
-            {
-                "token": token,
-                "claimed": list(claimed),
-                "settled": settled,
-                "tutors": list(tutors),
-                "as_of": now,
-                "zone": rules.zone,
-                "recipient": recipient,
-            },
-        ).fetchall()
-    )
+    ours = connection.execute(
+        queries["refresh_days"],
+        {
+            "token": token,
+            "claimed": list(claimed),
+            "settled": [*tutors, *others],
+            "tutors": list(tutors),
+            "as_of": now,
+            "zone": rules.zone,
+            "recipient": recipient,
+        },
+    ).fetchall()
+    if not ours:
+        return {}
+    whole = {profile_id: is_whole for profile_id, is_tutor, is_whole in ours if is_tutor}
     failures: dict[UUID, Exception] = {}
-    firsts = _first_sessions(connection, settled, whole, now, rules, failures)
+    firsts = _first_sessions(connection, [row[0] for row in ours], whole, now, rules, failures)
     rows: list[dict[str, Any]] = []
     today = None
-    if whole:
-        for sums, next_due_at in read(connection, list(whole), now, rules):
-            today = sums.today
-            try:
-                rows.append(_row(sums.profile_id, appraise(sums, next_due_at)))
-            except Exception as error:
-                failures[sums.profile_id] = error
+    for sums, next_due_at in read(connection, list(whole), now, rules) if whole else ():
+        today = sums.today
+        try:
+            rows.append(_row(sums.profile_id, appraise(sums, next_due_at)))
+        except Exception as error:
+            failures[sums.profile_id] = error
     connection.execute(
         queries["publish_quality"],
         {
             "tutors": json.dumps([row for row in rows if row["profile_id"] not in failures], default=str),
             "firsts": json.dumps([row for row in firsts if row["profile_id"] not in failures], default=str),
-            "others": list(others),
+            "others": [profile_id for profile_id, is_tutor, _ in ours if not is_tutor],
             "as_of": now,
             "today": today,
             "recipient": recipient,
         },
     )
+    if failures:
+        connection.execute(queries["judge_again"], {"profile_ids": list(failures)})
     return failures
 
 

@@ -19,7 +19,9 @@ _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
 _OUTDATED = "CA001"
 """Raised by our own caas_cache."""
-OURS = re.compile(r"\b(caas_|tutor_|session_scores\b|email_reports\b)")
+OURS = re.compile(
+    r"\b(caas_|session_scores\b|email_reports\b|tutor_(daily_aggregates|performance_|scores|alerts|thresholds))"
+)
 """Begins the names of our tables and functions."""
 DATA_EXCEPTION = "22000"
 SHORTEST_TIMEOUT_SECONDS = 1.0

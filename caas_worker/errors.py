@@ -90,8 +90,9 @@ class RulesOutdated(CaasError):
     def against(cls, published: str) -> "RulesOutdated":
         """The error that names the published rules, as "ROLE version"."""
         return cls(
-            f"Other rules are published than this installation has: {published}. Install the release that has them; "
-            "or, to make everyone's score one of this installation's rules: caas-worker rules publish"
+            f"Other rules are published than this installation has: {published}. Install the release, or "
+            "the time zone and phrases, that they belong to; or, to make everyone's score one of this installation's "
+            "rules: caas-worker rules publish"
         )
 
 

@@ -156,7 +156,7 @@ async def acknowledge(alert_id: AlertId, request: ActorRequest, service: Served)
 
 @router.post("/alerts/{alert_id}/resolve", response_model=AlertBody, responses=responses(*OF_AN_ALERT))
 async def resolve(alert_id: AlertId, request: ActorRequest, service: Served) -> Response:
-    """End an alert by hand. One that has ended stays as it is; where the scores still say so, a new one is raised."""
+    """End an alert by hand. One that has ended stays as it is; a new one is raised when the score is another."""
     alert = await service.look(tutors.resolve, UUID(alert_id), request.actor)
     return reply(AlertBody.model_validate(alert))
 

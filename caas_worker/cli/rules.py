@@ -22,7 +22,7 @@ def status(json: Json = False) -> None:
         print_json([{**dataclasses.asdict(rule), "standing": rule.standing} for rule in standings])
     else:
         print_table(
-            ("role", "installed", "published", "standing"),
+            ("rule", "installed", "published", "standing"),
             [(rule.role, rule.installed, rule.published, rule.standing) for rule in standings],
         )
 

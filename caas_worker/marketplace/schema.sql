@@ -146,7 +146,7 @@ create table public.session_transcripts (
 
 create index listings_of_a_profile on public.listings (profile_id);
 create index bookings_of_a_listing_by_time on public.bookings (listing_id, scheduled_start);
-create index bookings_of_a_client_by_time on public.bookings (client_id, scheduled_start);
+create index bookings_of_a_client_by_listing on public.bookings (client_id, listing_id, scheduled_start);
 create index reviews_of_a_reviewee_by_reviewer on public.profile_reviews (reviewee_id, reviewer_id);
 create index reviews_of_a_booking on public.profile_reviews (booking_id);
 create index relationships_from_a_profile on public.profile_graph (source_profile_id);

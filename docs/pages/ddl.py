@@ -83,8 +83,9 @@ def _apply(statement: str, found: dict[str, Table]) -> None:
         found[made[3]].triggers[made[1]] = f"{made[2]}, for each {made[4]}"
     elif made := re.match(r"alter table (\w+) enable row level security$", flat):
         found[made[1]].policies[""] = "row-level security"
-    elif made := re.match(r"alter table (\w+) add (?:column )?(.*)$", flat):
-        _item(made[2], found[made[1]])
+    elif made := re.match(r"alter table (\w+) (add .*)$", flat):
+        for item in split(made[2]):
+            _item(re.sub(r"^add (column )?", "", item), found[made[1]])
     elif made := re.match(r"alter table (\w+) drop (column|constraint) (\w+)$", flat):
         found[made[1]].columns.pop(made[3], None)
         found[made[1]].constraints.pop(made[3], None)
@@ -160,4 +161,4 @@ def _value(text: str) -> tuple[str, ...] | str:
         return tuple(re.findall(r"'([^']*)'", text))
     if text.startswith("'{"):
         return tuple(name.strip() for name in text[2:-2].split(",") if name.strip())
-    return text
+    return text.removeprefix("$$").removesuffix("$$")

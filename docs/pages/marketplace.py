@@ -13,10 +13,12 @@ def page() -> str:
         "The marketplace's tables",
         "caas_worker/application.py and caas_worker/marketplace/schema.sql",
         paragraph(
-            "These tables are the application's. The product watches and reads them and never creates or alters them; "
-            "the one column it writes is `profiles.caas_score`, where that exists and `CAAS_FOLLOW_PROFILES` is not "
-            "false. `caas-worker migrate up` refuses a database that lacks a table or column below, and "
-            "`caas-worker verify` names it. Further columns and tables do no harm."
+            "These tables are the application's. The product watches and reads them and never creates or alters them. "
+            "The one column that workers write is `profiles.caas_score`, where that exists and `CAAS_FOLLOW_PROFILES` "
+            "is not false; sessions that come by HTTP are written "
+            "[under a role of their own](../explanation/security.md#roles). `caas-worker migrate up` refuses a "
+            "database that lacks a table or column below, and `caas-worker verify` names it. Further columns and "
+            "tables do no harm."
         ),
         paragraph(
             "The types are those of the sample marketplace that the demo and the tests use. Names are checked, types "

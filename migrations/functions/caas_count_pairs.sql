@@ -1,6 +1,6 @@
 -- Pair cells as the application's rows are now (scoring 1.2): one row per profile and counterpart that share a counted
 -- session or review. Reads listings, bookings and profile_reviews, along the indexes listings (profile_id), bookings
--- (listing_id), bookings (client_id) and profile_reviews (reviewee_id, reviewer_id).
+-- (listing_id), bookings (client_id, listing_id) and profile_reviews (reviewee_id, reviewer_id).
 --
 -- others: the counterpart of the id at the same place, null for sessions and reviews by nobody; without it, everyone.
 -- Each table is looked up by `lateral … offset 0`, once per id and along its index, whatever the planner believes of
@@ -72,23 +72,23 @@ begin
             b.recording_url
         from unnest(profile_ids, others) as ids (profile_id, client_id)
         cross join lateral (
+            select own.id
+            from public.listings as own
+            where own.profile_id = ids.profile_id
+            offset 0
+        ) as l
+        cross join lateral (
             select
-                held.listing_id,
                 held.client_id,
                 held.status,
                 held.type,
                 held.recording_url
             from public.bookings as held
             where held.client_id = ids.client_id
+                and held.listing_id = l.id
                 and held.status in ('Completed', 'Pending log')
             offset 0
         ) as b
-        where others is not null
-            and (
-                select own.profile_id
-                from public.listings as own
-                where own.id = b.listing_id
-            ) = ids.profile_id
     ),
 
     parts (profile_id, other_id, paid, free, recorded, unlogged, ratings, rating_sum) as (

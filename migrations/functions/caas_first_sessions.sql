@@ -101,7 +101,7 @@ begin
         coalesce(c.tech_issue, false),
         case
             when isfinite(c.actual_start)
-                then extract(epoch from c.actual_start - c.scheduled_start)::double precision / 60
+                then (extract(epoch from c.actual_start) - extract(epoch from c.scheduled_start))::double precision / 60
         end
     from (
         select
@@ -142,9 +142,14 @@ begin
             b.tech_issue
         from unnest(pair_tutors, pair_clients) as ids (profile_id, client_id)
         cross join lateral (
+            select own.id
+            from public.listings as own
+            where own.profile_id = ids.profile_id
+            offset 0
+        ) as l
+        cross join lateral (
             select
                 held.id,
-                held.listing_id,
                 held.client_id,
                 held.scheduled_start,
                 held.actual_start,
@@ -152,17 +157,13 @@ begin
                 held.tech_issue
             from public.bookings as held
             where held.client_id = ids.client_id
+                and held.listing_id = l.id
                 and held.status in ('Completed', 'Rescheduled', 'No-show')
                 and held.scheduled_start <= as_of
                 and held.scheduled_start >= '0001-01-03 00:00:00+00'
                 and coalesce(held.session_number, 1) = 1
             offset 0
         ) as b
-        where (
-            select own.profile_id
-            from public.listings as own
-            where own.id = b.listing_id
-        ) = ids.profile_id
     ) as c
     cross join lateral (
         select said.turns
@@ -173,16 +174,18 @@ begin
     where c.session_number = 1
         or not exists(
             select
-            from public.bookings as earlier
-            where earlier.client_id = c.client_id
-                and earlier.status in ('Completed', 'Rescheduled', 'No-show')
-                and earlier.scheduled_start >= '0001-01-03 00:00:00+00'
-                and (earlier.scheduled_start, earlier.id) < (c.scheduled_start, c.id)
-                and (
-                    select own.profile_id
-                    from public.listings as own
-                    where own.id = earlier.listing_id
-                ) = c.profile_id
+            from public.listings as own
+            cross join lateral (
+                select
+                from public.bookings as earlier
+                where earlier.client_id = c.client_id
+                    and earlier.listing_id = own.id
+                    and earlier.status in ('Completed', 'Rescheduled', 'No-show')
+                    and earlier.scheduled_start >= '0001-01-03 00:00:00+00'
+                    and (earlier.scheduled_start, earlier.id) < (c.scheduled_start, c.id)
+                limit 1
+            ) as e
+            where own.profile_id = c.profile_id
         );
 end;
 $function$;

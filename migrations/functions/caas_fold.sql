@@ -124,6 +124,7 @@ begin
         ) as t
         where m.booking_id is not null
             and m.profile_id is null
+            and m.reason <> 'profile_reviews'
         union all
         select
             p.id,
@@ -190,7 +191,7 @@ begin
         from owned as o
         cross join lateral (
             values
-            ('day', (o.touched_at at time zone 'UTC')::date, null, isfinite(o.touched_at)),
+            ('day', (o.touched_at at time zone 'UTC')::date, null, isfinite(o.touched_at) and o.touched_at < '9999-01-01 00:00:00+00'),
             ('pair', null, o.other_id, o.is_pair),
             ('days', null, null, o.whole),
             ('pairs', null, null, o.whole)

@@ -8,7 +8,8 @@
 -- names a day of UTC, which lies in one or two of the zone's. What was touched of others than tutors is forgotten.
 -- settled: those of the claimed whose outcome is published now, whether tutors or not.
 -- A report is written for a session of the last two days that a change brought, not for what a whole refresh finds.
--- Returns the tutors whose cells are written, and whether every one of them was: their scores are to follow.
+-- Returns those of the settled that are still the token's: tutors, whose scores are to follow, and whether every cell of
+-- theirs is written anew, and others. What follows may concern no one else.
 create or replace function caas_refresh_days(
     claim_token uuid,
     claimed uuid[],
@@ -18,7 +19,7 @@ create or replace function caas_refresh_days(
     zone text,
     recipient text
 )
-returns table (profile_id uuid, is_whole boolean)
+returns table (profile_id uuid, is_tutor boolean, is_whole boolean)
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
@@ -138,6 +139,13 @@ begin
     into item_ids, from_times, to_times, whole
     from items as i;
 
+    return query
+    select
+        ids.profile_id,
+        (ids.profile_id = any(teaching)) is true,
+        (ids.profile_id = any(whole)) is true
+    from unnest(ours) as ids (profile_id)
+    where ids.profile_id = any(settled);
     if item_ids is null then
         return;
     end if;
@@ -271,13 +279,8 @@ begin
     order by ids.profile_id
     on conflict (profile_id) do update
         set taught_until = excluded.taught_until;
-    return query
-    select
-        ids.profile_id,
-        (ids.profile_id = any(whole)) is true
-    from unnest(teaching) as ids (profile_id);
 end;
 $function$;
 
 comment on function caas_refresh_days(uuid, uuid[], uuid[], uuid[], timestamptz, text, text) is
-    'Writes the touched day cells of those claimed tutors that are still the token''s; returns these tutors.';
+    'Writes the touched day cells of those claimed tutors that are still the token''s; returns who is.';

@@ -5,6 +5,7 @@
 --
 -- A session is a booking that is completed, rescheduled or a no-show and whose start has come by as_of. Its day is that
 -- of its start in the zone. Minutes late are of completed sessions with a start time; what is infinite is not known.
+-- Two times of the calendar's far ends are too far apart for an interval, not for two numbers.
 -- late, short and tech are what a session loses of its quality, sqs-v1 (scoring 6): null without actual times.
 create or replace function caas_taught_sessions(
     profile_ids uuid[],
@@ -109,7 +110,7 @@ begin
         select
             case
                 when b.status = 'Completed' and isfinite(b.actual_start)
-                    then greatest(extract(epoch from b.actual_start - b.scheduled_start) / 60, 0)
+                    then greatest((extract(epoch from b.actual_start) - extract(epoch from b.scheduled_start)) / 60, 0)
             end as minutes_late,
             case
                 when
@@ -117,7 +118,7 @@ begin
                     and isfinite(b.actual_start)
                     and isfinite(b.actual_end)
                     and isfinite(b.scheduled_end)
-                    then extract(epoch from b.scheduled_end - b.actual_end) / 60
+                    then (extract(epoch from b.scheduled_end) - extract(epoch from b.actual_end)) / 60
             end as minutes_short
     ) as q
     cross join lateral (

@@ -431,6 +431,7 @@ def test_what_another_worker_holds_is_waited_for_and_computed_again(
     app: Rows, db: Database, make_line: MakeLine, town: Town
 ) -> None:
     other, line = make_line(), make_line()
+    aggregate(db, other)
     queue.recalculate(db, town.active, priority=50)
     claim = other.claimant.claim(10, whole=True)
     assert sorted(claim.profile_ids) == town.active

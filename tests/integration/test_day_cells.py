@@ -193,6 +193,26 @@ def test_times_at_the_ends_of_the_calendar(app: Rows, tutor: UUID, listing: UUID
     assert list(cells(app, tutor)) == days
 
 
+def test_actual_times_at_the_ends_of_the_calendar(
+    app: Rows, tutor: UUID, listing: UUID, client: UUID, work: Work
+) -> None:
+    first, last = "4714-11-24 00:00Z BC", "294276-12-31 12:00Z"
+    odd: list[dict[str, Any]] = [
+        {"actual_start": last},
+        {"actual_start": last, "scheduled_start": "0001-02-01 00:00Z"},
+        {"actual_start": first, "actual_end": last, "scheduled_end": first},
+        {"actual_end": first, "scheduled_end": last},
+    ]
+    for times in odd:
+        add_transcript(app, add_session(app, listing, add_client(app), THAT_DAY, **times))
+    add_session(app, listing, client, THAT_DAY, scheduled_start=last, scheduled_end=last)
+    work(NOW)
+    assert [cell["started"] for cell in cells(app, tutor).values()] == [1, 3]
+    values = app.execute("select value from session_scores where score_type = 'sqs' order by value").fetchall()
+    assert values == [(60,), (70,), (70,), (100,)]
+    assert one(app, "select count(*) from session_scores where score_type = 'fsrs'") == 4
+
+
 # What a change repairs
 
 

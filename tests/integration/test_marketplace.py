@@ -154,7 +154,7 @@ FOREIGN_KEYS = {
 }
 
 KEYS_AND_INDEXES = {
-    "bookings (client_id, scheduled_start)",
+    "bookings (client_id, listing_id, scheduled_start)",
     "bookings (listing_id, scheduled_start)",
     "listings (profile_id)",
     "platform_events (profile_id, occurred_at)",

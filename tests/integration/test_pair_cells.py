@@ -124,7 +124,8 @@ class Chance:
         return self._random.choice(ids) if ids else None
 
     def _client(self) -> UUID | None:
-        return self._one(*self._clients, None)
+        client: UUID | None = self._one(*self._clients, None)
+        return client
 
     def write(self) -> None:
         """One statement."""

@@ -146,7 +146,7 @@ def test_windows_roll_at_the_zones_midnight(
 def test_todays_metrics_are_replaced_and_past_ones_frozen(
     app: Rows, line: Line, tutor: UUID, listing: UUID, client: UUID
 ) -> None:
-    old = add_session(app, listing, client, NOW - 5 * DAY)
+    old = add_session(app, listing, client, NOW - 3 * DAY)
     for days in range(3):
         work(line, NOW + days * DAY)
     frozen = [metrics(app, (NOW + days * DAY).date()) for days in (0, 1)]
@@ -271,7 +271,7 @@ def test_a_zone_that_is_published_rebuilds_everyone(
     first = zoned("UTC")
     work(first, NOW)
     compare(app, first, NOW)
-    for zone in ("Pacific/Auckland", "America/St_Johns"):
+    for zone in ("America/St_Johns", "Pacific/Auckland"):
         line = zoned(zone)
         work(line, NOW)
         compare(app, line, NOW)
@@ -280,8 +280,19 @@ def test_a_zone_that_is_published_rebuilds_everyone(
             rules.publish(db, first.registry)
     days = app.execute("select distinct day from tutor_daily_aggregates order by day").fetchall()
     assert [day for (day,) in days] == sorted(
-        {(NOW - hours * HOUR).astimezone(ZoneInfo("America/St_Johns")).date() for hours in range(0, 300, 5)}
+        {(NOW - hours * HOUR).astimezone(ZoneInfo("Pacific/Auckland")).date() for hours in range(0, 300, 5)}
     )
+
+
+@pytest.mark.xfail(strict=True, reason="the metrics of a day that was today there stand, and are the newest")
+def test_a_zone_in_which_it_is_still_yesterday(app: Rows, zoned: MakeZoned, listing: UUID, client: UUID) -> None:
+    add_session(app, listing, client, NOW - DAY)
+    work(zoned("Pacific/Auckland"), NOW)
+    line = zoned("UTC")
+    app.execute("update bookings set status = 'No-show', no_show_by = 'tutor'")
+    work(line, NOW)
+    assert one(app, "select max(calculation_date) from tutor_performance_metrics") == NOW.date()
+    compare(app, line, NOW)
 
 
 def test_a_change_that_comes_before_the_rebuild_is_no_harm(
