@@ -191,7 +191,12 @@ begin
         from owned as o
         cross join lateral (
             values
-            ('day', (o.touched_at at time zone 'UTC')::date, null, isfinite(o.touched_at) and o.touched_at < '9999-01-01 00:00:00+00'),
+            (
+                'day',
+                (o.touched_at at time zone 'UTC')::date,
+                null,
+                isfinite(o.touched_at) and o.touched_at < '9999-01-01 00:00:00+00'
+            ),
             ('pair', null, o.other_id, o.is_pair),
             ('days', null, null, o.whole),
             ('pairs', null, null, o.whole)

@@ -23,9 +23,17 @@ HISTORIES = "tests/proof/test_every_history.py"
 EXAMPLES = 400
 AT_ONCE = 2
 
-CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW = (
+CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW, PAIRS, DAYS, FIRSTS, QUALITY = (
     f"migrations/functions/caas_{name}.sql"
-    for name in ("cache", "fold", "claim", "wake", "fail", "watch", "sweep", "cascade", "follow")
+    for name in (
+        "cache", "fold", "claim", "wake", "fail", "watch", "sweep", "cascade", "follow", "refresh_pairs",
+        "refresh_days", "first_sessions", "publish_quality",
+    )
+)  # fmt: skip
+LATE_TESTS = "tests/integration/test_late_workers_and_quality.py"
+MEET_CELLS = "tests/concurrency/test_cells_meet_workers.py"
+DAY_TESTS, PAIR_TESTS, TIME_TESTS, ALERT_TESTS = (
+    f"tests/integration/test_{name}.py" for name in ("day_cells", "pair_cells", "quality_time", "alerts")
 )
 MEETS = "tests/concurrency/test_change_meets_batch.py"
 CACHE_TESTS, CLAIM_TESTS, FOLD_TESTS = (f"tests/integration/test_{name}.py" for name in ("cache", "claim", "fold"))
@@ -263,6 +271,79 @@ GUARDS = (
         SWEEP,
         [("            and not s.swept\n", "")],
         ["tests/integration/test_sweep.py"],
+    ),
+    Guard(
+        "a mark names its day",
+        "a day's aggregates standing as they were before a late change",
+        FOLD,
+        [("isfinite(o.touched_at) and o.touched_at", "false and o.touched_at")],
+        [DAY_TESTS],
+    ),
+    Guard(
+        "a mark names its counterpart",
+        "credibility that counts a client's sessions as they were",
+        FOLD,
+        [("('pair', null, o.other_id, o.is_pair)", "('pair', null, o.other_id, false)")],
+        [PAIR_TESTS],
+    ),
+    Guard(
+        "a listing's sessions move with it",
+        "cells of a listing's old and new owner standing as they were",
+        FOLD,
+        [("m.whole or m.reason = 'listings' as whole", "m.whole as whole")],
+        [DAY_TESTS, PAIR_TESTS],
+    ),
+    Guard(
+        "day cells are the token's",
+        "a worker that lost its lease writing over the cells of who has it",
+        DAYS,
+        [("            and q.token = claim_token\n", "")],
+        [MEET_CELLS, LATE_TESTS],
+    ),
+    Guard(
+        "pair cells are the token's",
+        "a worker that lost its lease taking away what another is about to write",
+        PAIRS,
+        [("            and q.token = claim_token\n", "")],
+        [MEET_CELLS, PAIR_TESTS, LATE_TESTS],
+    ),
+    Guard(
+        "days since the last time",
+        "a session that lay ahead counting nowhere when it has begun",
+        DAYS,
+        [
+            (
+                "            k.since::timestamp at time zone zone,\n            'infinity'",
+                "            'infinity', 'infinity'",
+            )
+        ],
+        [DAY_TESTS],
+    ),
+    Guard(
+        "the day's turn",
+        "windows that roll only where something else changes",
+        SWEEP,
+        [
+            (
+                "from public.caas_cell_states as s\n        where s.next_due_at is not null",
+                "from public.caas_cell_states as s\n        where false",
+            )
+        ],
+        [TIME_TESTS],
+    ),
+    Guard(
+        "first sessions wait for their attempt",
+        "a first session never judged because an attempt failed",
+        "caas_worker/appraisal.py",
+        [("    if failures:\n", "    if failures and not whole:\n")],
+        [LATE_TESTS],
+    ),
+    Guard(
+        "one active alert",
+        "an alert raised, and mailed, at every computation",
+        QUALITY,
+        [("c.is_active and c.standing_id is null", "c.is_active")],
+        [ALERT_TESTS],
     ),
 )
 
