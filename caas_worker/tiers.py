@@ -39,7 +39,7 @@ def changes(db: Database, profile_id: UUID, window: str = "30day", days: int = 9
     with db.transaction() as connection:
         rows = (
             connection.cursor(row_factory=dict_row)
-            .execute(statements("tiers")["days"], {"profile_id": profile_id, "window": window, "days": days})
+            .execute(statements("tiers")["days"], {"profile_id": profile_id, "time_window": window, "days": days})
             .fetchall()
         )
     return changes_between(rows)

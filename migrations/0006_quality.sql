@@ -218,7 +218,8 @@ comment on column tutor_performance_metrics.learning_objectives_met_pct is 'Of t
 comment on column tutor_performance_metrics.response_time_avg_minutes is 'Mean minutes to answer a message.';
 comment on column tutor_performance_metrics.performance_tier is
     'Exemplary, Strong, Developing, Needs Attention, At Risk; null without sessions.';
-comment on column tutor_performance_metrics.flags is 'Which metrics are green and which red: why the tier is what it is.';
+comment on column tutor_performance_metrics.flags is
+    'Which metrics are green and which red: why the tier is what it is.';
 comment on column tutor_performance_metrics.calculated_at is 'The time that the metrics took for now.';
 
 create table tutor_scores (

@@ -11,11 +11,11 @@ select
     m.flags
 from tutor_performance_metrics as m
 where m.profile_id = %(profile_id)s::uuid
-    and m.time_window = %(window)s::text
+    and m.time_window = %(time_window)s::text
     and m.calculation_date > (
         select max(newest.calculation_date)
         from tutor_performance_metrics as newest
         where newest.profile_id = %(profile_id)s::uuid
-            and newest.time_window = %(window)s::text
+            and newest.time_window = %(time_window)s::text
     ) - %(days)s::integer
 order by m.calculation_date;

@@ -1,5 +1,5 @@
--- Removes what is kept of tutors who are none any more; with is_gone, of profiles that no longer exist, all of it. Called
--- under the locks of their entries. Writes every table of cells and quality scores.
+-- Removes what is kept of tutors who are none any more; with is_gone, of profiles that no longer exist, all of it.
+-- Called under the locks of their entries. Writes every table of cells and quality scores.
 create or replace function caas_forget(
     profile_ids uuid[],
     is_gone boolean default true

@@ -2,11 +2,11 @@
 -- caas_cache takes the entries away. Writes tutor_performance_metrics, tutor_scores, session_scores, tutor_alerts,
 -- tutor_performance_summaries and caas_cell_states; reads caas_cell_states of who may be no tutor any more.
 --
--- tutors: one object per tutor: profile_id, metrics (objects by window), scores, summary, alerts (whether each type is to
--- be active, null: no fresh score), next_due_at. firsts: first sessions judged anew. others: profiles of the batch that
--- are no tutors; what there is of them goes.
--- Today's metrics are replaced, past days' are frozen. An alert is raised once and refreshed while it lasts; what
--- somebody resolved by hand is not raised again before its score is another. (Held by tests/integration/test_alerts.py.)
+-- tutors: one object per tutor: profile_id, metrics (objects by window), scores, summary, alerts (whether each type is
+-- to be active, null: no fresh score), next_due_at. firsts: first sessions judged anew. others: profiles of the batch
+-- that are no tutors; what there is of them goes. Today's metrics are replaced, past days' are frozen. An alert is
+-- raised once and refreshed while it lasts; what somebody resolved by hand is not raised again before its score is
+-- another. (Held by tests/integration/test_alerts.py.)
 create or replace function caas_publish_quality(
     tutors jsonb,
     firsts jsonb,

@@ -1,12 +1,12 @@
--- What the quality rules read of tutors (scoring 3 to 7, 9): one row per id. In a transaction that set caas.cells to on,
--- as the line's do, from tutor_daily_aggregates, caas_daily_events and session_scores: at most 90 rows of each. Else
--- from what caas_taught_sessions and caas_told_events find in the application's rows: whoever asks without a claim may
--- ask before the cells are written, or in order to check them.
+-- What the quality rules read of tutors (scoring 3 to 7, 9): one row per id. In a transaction that set caas.cells to
+-- on, as the line's do, from tutor_daily_aggregates, caas_daily_events and session_scores: at most 90 rows of each.
+-- Else from what caas_taught_sessions and caas_told_events find in the application's rows: whoever asks without a claim
+-- may ask before the cells are written, or in order to check them.
 --
--- sums_7, sums_30, sums_90: over the calendar days that end today; null where nothing happened; in this order: sessions,
--- completed, rescheduled by the tutor, missed by the tutor, started, on time, ratings, their sum, ratings of first
--- sessions, good ones of those, sessions with engagement, its sum, sessions with an answer to objectives, met, log-ins,
--- answers, their minutes.
+-- sums_7, sums_30, sums_90: over the calendar days that end today; null where nothing happened; in this order:
+-- sessions, completed, rescheduled by the tutor, missed by the tutor, started, on time, ratings, their sum, ratings of
+-- first sessions, good ones of those, sessions with engagement, its sum, sessions with an answer to objectives, met,
+-- log-ins, answers, their minutes.
 -- completed_by_age and lateness_by_age: completed sessions, and mean lateness, by the day's age: 0 is today.
 -- first_age: age of the first day with a session. newest_sqs: the five newest, with their deductions.
 -- next_due_at: the first moment at which time alone changes any of it: the start of a session that lies ahead, an event
@@ -259,7 +259,11 @@ begin
                 limit 1
             ) as first_day,
             (
-                select jsonb_agg(jsonb_build_object('value', s.value) || s.components order by s.starts_at desc, s.booking_id desc)
+                select
+                    jsonb_agg(
+                        jsonb_build_object('value', s.value) || s.components
+                        order by s.starts_at desc, s.booking_id desc
+                    )
                 from (
                     select
                         judged.value,

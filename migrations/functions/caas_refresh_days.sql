@@ -6,10 +6,10 @@
 --
 -- The days since the last time are always written anew: a session that lay in the future then may have begun. A mark
 -- names a day of UTC, which lies in one or two of the zone's. What was touched of others than tutors is forgotten.
--- settled: those of the claimed whose outcome is published now, whether tutors or not.
--- A report is written for a session of the last two days that a change brought, not for what a whole refresh finds.
--- Returns those of the settled that are still the token's: tutors, whose scores are to follow, and whether every cell of
--- theirs is written anew, and others. What follows may concern no one else.
+-- settled: those of the claimed whose outcome is published now, whether tutors or not. A report is written for a
+-- session of the last two days that a change brought, not for what a whole refresh finds. Returns those of the settled
+-- that are still the token's: tutors, whose scores are to follow, and whether every cell of theirs is written anew, and
+-- others. What follows may concern no one else.
 create or replace function caas_refresh_days(
     claim_token uuid,
     claimed uuid[],
