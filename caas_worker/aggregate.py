@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,10 @@ from caas_worker.sql import statements
 
 PRIORITY = 50
 PAUSE_SECONDS = 0.05
+BACKOFF_SECONDS = 1.0
+"""Before the second attempt at a tutor: whoever waits for the run should not wait long."""
+PATIENCE_SECONDS = 30.0
+"""An entry that failed before and is tried again later than that is not waited for."""
 CLEANED_AT_ONCE = 10_000
 RETENTION_DAYS = 90
 
@@ -113,7 +117,8 @@ def aggregate(
     begun = time.monotonic()
     stop = stop or threading.Event()
     rules.publish(db, line.registry)
-    line = replace(line, retries=replace(line.retries, backoff_seconds=0))
+    soon = min(line.retries.backoff_seconds, BACKOFF_SECONDS)
+    line = replace(line, retries=replace(line.retries, backoff_seconds=soon))
     today, _ = _today(db, line, day)
     if day is not None and day > today:
         raise SettingsError(f"--date {day}: that day lies ahead; today is {today} in {line.registry.quality.zone}.")
@@ -266,7 +271,7 @@ def _work(line: Line, batch: Sequence[UUID], size: int, stop: threading.Event) -
     Args:
         size: of the batches worked: what else is ready and more urgent comes first.
     """
-    marks = queue.recalculate(line.db, batch, reason="aggregate", priority=PRIORITY)
+    marks = dict(queue.recalculate(line.db, batch, reason="aggregate", priority=PRIORITY))
     errors: dict[UUID, str] = {}
     open_ids = list(batch)
     while open_ids and not stop.is_set():
@@ -275,7 +280,10 @@ def _work(line: Line, batch: Sequence[UUID], size: int, stop: threading.Event) -
         for key in open_ids:
             if error := _error(marks[key], standings[key]):
                 errors[key] = error
-        left = [key for key in open_ids if _is_open(marks[key], standings[key])]
+        left = [key for key in open_ids if key not in errors and _is_open(marks[key], standings[key])]
+        # who waits for further changes has waited long enough
+        if waiting := [key for key in left if standings[key].is_debounced]:
+            marks |= queue.recalculate(line.db, waiting, reason="aggregate")
         if worked is None and left:
             stop.wait(PAUSE_SECONDS)  # other workers have them
         open_ids = left
@@ -291,8 +299,11 @@ def _is_open(mark: Mark, now: Standing) -> bool:
 
 
 def _error(mark: Mark, now: Standing) -> str | None:
-    if _is_published(mark, now) or now.queued:
+    if _is_published(mark, now):
         return None
+    if now.queued:
+        later = now.due_at is not None and (now.due_at - datetime.now(UTC)).total_seconds() > PATIENCE_SECONDS
+        return f"{now.error}: tried again at {now.due_at:%H:%M:%S %Z}" if later and now.error else None
     return now.error or "PROFILE_NOT_FOUND: there is no such profile"
 
 

@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -28,6 +29,8 @@ SHORTEST_TIMEOUT_SECONDS = 1.0
 SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 """Seconds to connect in, and milliseconds after which a network that acknowledges nothing counts as broken."""
 LOOK_SECONDS = 2.0
+Clock = Callable[[Connection[TupleRow]], datetime]
+"""Says what time it is, to a transaction: another time than now answers what a score will be then."""
 CELLS = "; set local caas.cells = on"
 LOCK_SHARE = 0.5
 """How much of the statement timeout a lock may be waited for."""

@@ -200,7 +200,7 @@ class Desk:
         left_alone = {
             key
             for key, now in standings.items()
-            if now.generation is not None or (not now.ready and (now.queued or now.error))
+            if now.generation is not None or (not now.ready and (now.queued or now.error) and not now.is_debounced)
         }
         marked = queue.recalculate(
             self._db, [asking.profile_id for asking in new if asking.profile_id not in left_alone], reason="request"
@@ -280,7 +280,7 @@ def _answer(case: _Case, now: queue.Standing) -> Answer | None:
         return Answer(case.generation, None if now.generation is None else "taken out of the queue")
     if case.attempts is not None and now.attempts > case.attempts:
         return Answer(case.generation, f"failed with {now.error}" + (_again(now.due_at)))
-    if now.due_at is not None and now.due_at > datetime.now(UTC):
+    if now.due_at is not None and not now.is_debounced and now.due_at > datetime.now(UTC):
         return Answer(case.generation, f"waits after {now.error}" + _again(now.due_at))
     if time.monotonic() >= case.end:
         return Answer(case.generation, "still in the queue")

@@ -5,13 +5,14 @@ Marks are made by the triggers and rows are read by whoever may; what lies betwe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from caas_worker import appraisal, cache, cells, follow, stats
 from caas_worker.account import account
 from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
-from caas_worker.db import Database
+from caas_worker.db import Clock, Database
 from caas_worker.fold import Folded, Folder
 from caas_worker.model import Claim, Computed, Failure, Scored
 from caas_worker.strategies import Registry
@@ -29,7 +30,7 @@ class Line:
     retries: cache.Retries
     follows: bool
     telemetry: Telemetry
-    clock: stats.Clock = stats.database_clock
+    clock: Clock = stats.database_clock
     recipient: str | None = None
     """Who gets mails of sessions and alerts."""
 
@@ -62,13 +63,18 @@ class Line:
 
     def score(self, claim: Claim) -> Scored:
         """Cells, statistics and strategies of a batch, as rows for the cache; one profile's error is its own."""
+        written: list[datetime] = []
         with self.telemetry.step("cells"):
             failures = bisect(
                 claim.profile_ids,
-                lambda ids: cells.refresh(self.db, claim.token, ids, share=len(ids) / len(claim.profile_ids)),
+                lambda ids: written.append(
+                    cells.refresh(self.db, claim.token, ids, self.clock, share=len(ids) / len(claim.profile_ids))
+                ),
                 "CELLS_FAILED",
             )
-        computed = self.compute([key for key in claim.profile_ids if key not in failures], from_cells=True)
+        computed = self.compute(
+            [key for key in claim.profile_ids if key not in failures], from_cells_at=min(written, default=None)
+        )
         entries = {entry.profile_id: entry for entry in claim.entries}
         failures |= computed.failures
         rows: dict[UUID, str] = {}
@@ -80,8 +86,8 @@ class Line:
         missing = frozenset(entries.keys() - rows.keys() - failures.keys())
         return Scored(rows, missing, failures, computed.strategies, frozenset(computed.tutors))
 
-    def compute(self, profile_ids: Sequence[UUID], *, from_cells: bool = False) -> Computed:
-        """Statistics and strategies, nothing written: from scratch, or from cells that are refreshed."""
+    def compute(self, profile_ids: Sequence[UUID], *, from_cells_at: datetime | None = None) -> Computed:
+        """Statistics and strategies, nothing written: from scratch, or as of when these cells were written."""
         gathered: list[stats.Gathered] = []
         with self.telemetry.step("stats"):
             failures = bisect(
@@ -91,9 +97,9 @@ class Line:
                         self.db,
                         ids,
                         self.registry.needs,
-                        self.clock,
+                        (lambda _: from_cells_at) if from_cells_at else self.clock,
                         share=len(ids) / len(profile_ids),
-                        cells=from_cells,
+                        cells=from_cells_at is not None,
                     )
                 ),
                 "STATISTICS_FAILED",

@@ -64,6 +64,11 @@ class Standing:
     calculated_at: datetime | None
     """Of the cached score."""
 
+    @property
+    def is_debounced(self) -> bool:
+        """It waits for further changes, after none that failed; a mark by hand ends that."""
+        return self.due_at is not None and self.error is None
+
 
 def standings(db: Database, profile_ids: Sequence[UUID]) -> Mapping[UUID, Standing]:
     """Where each of these profiles stands."""

@@ -12,12 +12,9 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.numeric import FloatLoader
 
-from caas_worker.db import Database
+from caas_worker.db import Clock, Database
 from caas_worker.model import Profile, RoleDetails, Stats
 from caas_worker.sql import statements
-
-Clock = Callable[[Connection[TupleRow]], datetime]
-"""Says what time it is, to a transaction: another time than now answers what a score will be then."""
 
 
 def database_clock(connection: Connection[TupleRow]) -> datetime:

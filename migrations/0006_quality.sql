@@ -288,6 +288,7 @@ create table tutor_alerts (
     resolved_at timestamptz,
     resolved_by text,
     auto_resolved boolean not null default false,
+    recovered_at timestamptz,
     email_status text not null default 'none',
     email_attempts integer not null default 0,
     email_due_at timestamptz,
@@ -323,6 +324,8 @@ comment on column tutor_alerts.acknowledged_by is 'Who did.';
 comment on column tutor_alerts.resolved_at is 'When it ended.';
 comment on column tutor_alerts.resolved_by is 'Who ended it; null: a fresh score did.';
 comment on column tutor_alerts.auto_resolved is 'A fresh score ended it.';
+comment on column tutor_alerts.recovered_at is
+    'After it was resolved by hand: when a fresh score was good again. Until then the same score raises no other.';
 comment on column tutor_alerts.email_status is 'none (nobody to write to), pending, sent or failed.';
 comment on column tutor_alerts.email_attempts is 'How often sending was tried.';
 comment on column tutor_alerts.email_due_at is 'When it is tried next.';

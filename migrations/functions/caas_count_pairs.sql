@@ -89,6 +89,7 @@ begin
                 and held.status in ('Completed', 'Pending log')
             offset 0
         ) as b
+        where ids.client_id is not null
     ),
 
     parts (profile_id, other_id, paid, free, recorded, unlogged, ratings, rating_sum) as (

@@ -249,7 +249,7 @@ begin
                 due_at = case when q.error is null and excluded.priority = 0 then null else q.due_at end,
                 later_due_at = case
                     when q.token is not null and least(q.later_priority, excluded.priority) = 10
-                        then coalesce(q.later_due_at, excluded.due_at)
+                        then case when q.later_priority = 10 then q.later_due_at else excluded.due_at end
                 end
         returning q.profile_id
     )

@@ -30,8 +30,6 @@ begin
     where a.profile_id = any(profile_ids);
     delete from public.tutor_performance_summaries as s
     where s.profile_id = any(profile_ids);
-    delete from public.email_reports as r
-    where r.profile_id = any(profile_ids);
     update public.caas_cell_states as s
     set
         taught_until = null,
@@ -40,7 +38,10 @@ begin
         performance_tier = null
     where s.profile_id = any(profile_ids)
         and not is_gone;
+    -- what was mailed stays known: whoever becomes a tutor again must not be reported twice
     if is_gone then
+        delete from public.email_reports as r
+        where r.profile_id = any(profile_ids);
         delete from public.tutor_thresholds as t
         where t.profile_id = any(profile_ids);
         delete from public.caas_pair_cells as c

@@ -31,6 +31,7 @@ declare
     actives boolean[];
     sessions uuid[];
     standing_ids uuid[];
+    recovered uuid[];
     raised boolean[];
 begin
     if others is not null then
@@ -80,7 +81,8 @@ begin
             level = excluded.level,
             components = excluded.components,
             version = excluded.version,
-            calculated_at = excluded.calculated_at;
+            calculated_at = excluded.calculated_at
+        where public.caas_tutor_of(excluded.booking_id) = excluded.profile_id;
 
     with read as materialized (
         select t.*
@@ -223,6 +225,12 @@ begin
     into given
     from moved as m;
 
+    -- of a zone in which it is tomorrow already: it would be taken for the newest
+    delete from public.tutor_performance_metrics as m
+    where m.profile_id = any(given)
+        and m.time_window = any('{7day,30day,90day}'::text[])
+        and m.calculation_date > today;
+
     -- what holds now: of health and churn the scores say so, of first sessions the newest that was judged
     select
         array_agg(c.profile_id),
@@ -231,8 +239,9 @@ begin
         array_agg(c.is_active),
         array_agg(c.booking_id),
         array_agg(c.standing_id),
+        array_agg(c.newest_id) filter (where not c.is_active and c.standing_id is null),
         array_agg(c.is_active and c.standing_id is null and c.is_silenced is not true)
-    into tutor_ids, types, judged_values, actives, sessions, standing_ids, raised
+    into tutor_ids, types, judged_values, actives, sessions, standing_ids, recovered, raised
     from (
         select
             l.*,
@@ -243,17 +252,11 @@ begin
                     and standing.alert_type = l.alert_type
                     and standing.status in ('open', 'acknowledged')
             ) as standing_id,
-            (
-                select
-                    ended.resolved_by is not null
-                    and ended.score_value = l.value
-                    and ended.booking_id is not distinct from l.booking_id
-                from public.tutor_alerts as ended
-                where ended.profile_id = l.profile_id
-                    and ended.alert_type = l.alert_type
-                order by ended.raised_at desc
-                limit 1
-            ) as is_silenced
+            newest.id as newest_id,
+            newest.resolved_by is not null
+            and newest.recovered_at is null
+            and newest.score_value = l.value
+            and newest.booking_id is not distinct from l.booking_id as is_silenced
         from (
             select
                 t.profile_id,
@@ -283,6 +286,19 @@ begin
                 limit 1
             ) as f
         ) as l
+        left join lateral (
+            select
+                a.id,
+                a.resolved_by,
+                a.recovered_at,
+                a.score_value,
+                a.booking_id
+            from public.tutor_alerts as a
+            where a.profile_id = l.profile_id
+                and a.alert_type = l.alert_type
+            order by a.raised_at desc
+            limit 1
+        ) as newest on true
     ) as c;
 
     update public.tutor_alerts as t
@@ -295,6 +311,12 @@ begin
         auto_resolved = not l.is_active
     from unnest(standing_ids, judged_values, actives, sessions) as l (standing_id, value, is_active, booking_id)
     where t.id = l.standing_id;
+
+    update public.tutor_alerts as t
+    set recovered_at = as_of
+    where t.id = any(recovered)
+        and t.resolved_by is not null
+        and t.recovered_at is null;
 
     insert into public.tutor_alerts (
         profile_id, alert_type, score_value, booking_id, raised_at, last_checked_at, email_status, email_due_at

@@ -42,11 +42,16 @@ as $function$
 #variable_conflict use_column
 declare
     this_day constant date := (as_of at time zone zone)::date;
-    turn constant timestamptz := (this_day + 1)::timestamp at time zone zone;
+    midnight constant timestamptz := (this_day + 1)::timestamp at time zone zone;
+    -- where clocks are put back at midnight, it comes twice
+    turn constant timestamptz := case
+        when ((midnight - interval '1 hour') at time zone zone)::date > this_day then midnight - interval '1 hour'
+        else midnight
+    end;
     in_cells uuid[] := '{}';
     in_rows uuid[] := '{}';
-    from_times timestamptz[] := '{}';
-    to_times timestamptz[] := '{}';
+    from_days date[] := '{}';
+    to_days date[] := '{}';
 begin
     profile_ids := array(
         select distinct ids.profile_id
@@ -57,13 +62,13 @@ begin
         in_cells := profile_ids;
     else
         in_rows := profile_ids;
-        from_times := array_fill('-infinity'::timestamptz, array[cardinality(in_rows)]);
-        to_times := array_fill('infinity'::timestamptz, array[cardinality(in_rows)]);
+        from_days := array_fill('-infinity'::date, array[cardinality(in_rows)]);
+        to_days := array_fill('infinity'::date, array[cardinality(in_rows)]);
     end if;
     return query
     with taught as materialized (
         select t.*
-        from public.caas_taught_sessions(in_rows, from_times, to_times, as_of, zone) as t
+        from public.caas_taught_sessions(in_rows, from_days, to_days, as_of, zone) as t
     ),
 
     days (
@@ -153,7 +158,7 @@ begin
             t.responses,
             t.response_minutes,
             null
-        from public.caas_told_events(in_rows, from_times, to_times, as_of, zone) as t
+        from public.caas_told_events(in_rows, from_days, to_days, as_of, zone) as t
         where t.day > this_day - 90
     ),
 

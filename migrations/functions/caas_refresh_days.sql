@@ -4,7 +4,8 @@
 -- caas_told_events do; writes tutor_daily_aggregates, caas_daily_events, session_scores, caas_cell_states, and
 -- email_reports where there is a recipient.
 --
--- The days since the last time are always written anew: a session that lay in the future then may have begun. A mark
+-- The days since the last time are always written anew: a session that lay in the future then may have begun, and may
+-- be its client's first. A mark
 -- names a day of UTC, which lies in one or two of the zone's. What was touched of others than tutors is forgotten.
 -- settled: those of the claimed whose outcome is published now, whether tutors or not. A report is written for a
 -- session of the last two days that a change brought, not for what a whole refresh finds. Returns those of the settled
@@ -33,8 +34,9 @@ declare
     teaching uuid[];
     whole uuid[];
     item_ids uuid[];
-    from_times timestamptz[];
-    to_times timestamptz[];
+    refreshed uuid[];
+    from_days date[];
+    to_days date[];
 begin
     select array_agg(locked.profile_id)
     into ours
@@ -105,16 +107,16 @@ begin
             and d.day < k.since
     ),
 
-    items (profile_id, from_time, to_time) as (
+    items (profile_id, from_day, to_day) as (
         select
             e.profile_id,
-            '-infinity'::timestamptz,
-            'infinity'::timestamptz
+            '-infinity'::date,
+            'infinity'::date
         from every_day as e
         union all
         select
             k.profile_id,
-            k.since::timestamp at time zone zone,
+            k.since,
             'infinity'
         from known as k
         where k.since is not null
@@ -122,21 +124,26 @@ begin
         union all
         select
             s.profile_id,
-            s.day::timestamp at time zone zone,
-            (s.day + 1)::timestamp at time zone zone
+            s.day,
+            s.day + 1
         from singles as s
         where s.profile_id not in (select e.profile_id from every_day as e)
     )
 
     select
         array_agg(i.profile_id),
-        array_agg(i.from_time),
-        array_agg(i.to_time),
+        array_agg(i.from_day),
+        array_agg(i.to_day),
         (
             select array_agg(e.profile_id)
             from every_day as e
+        ),
+        (
+            select array_agg(t.profile_id)
+            from taken as t
+            where t.cell = 'days'
         )
-    into item_ids, from_times, to_times, whole
+    into item_ids, from_days, to_days, whole, refreshed
     from items as i;
 
     return query
@@ -152,11 +159,8 @@ begin
 
     delete from public.tutor_daily_aggregates as d
     using (
-        select
-            ids.profile_id,
-            (ids.from_time at time zone zone)::date as from_day,
-            (ids.to_time at time zone zone)::date as to_day
-        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        select ids.*
+        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
         offset 0
     ) as i
     where d.profile_id = i.profile_id
@@ -164,11 +168,8 @@ begin
         and d.day < i.to_day;
     delete from public.caas_daily_events as d
     using (
-        select
-            ids.profile_id,
-            (ids.from_time at time zone zone)::date as from_day,
-            (ids.to_time at time zone zone)::date as to_day
-        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        select ids.*
+        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
         offset 0
     ) as i
     where d.profile_id = i.profile_id
@@ -177,17 +178,19 @@ begin
     delete from public.session_scores as s
     using (
         select ids.*
-        from unnest(item_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
         offset 0
     ) as i
     where s.profile_id = i.profile_id
         and s.score_type = 'sqs'
-        and s.starts_at >= i.from_time
-        and s.starts_at < i.to_time;
+        and s.starts_at >= (i.from_day::timestamp at time zone zone) - interval '3 hours'
+        and s.starts_at < (i.to_day::timestamp at time zone zone) + interval '3 hours'
+        and (s.starts_at at time zone zone)::date >= i.from_day
+        and (s.starts_at at time zone zone)::date < i.to_day;
 
     with sessions as materialized (
         select t.*
-        from public.caas_taught_sessions(item_ids, from_times, to_times, as_of, zone) as t
+        from public.caas_taught_sessions(item_ids, from_days, to_days, as_of, zone) as t
     ),
 
     judged as (
@@ -224,6 +227,7 @@ begin
                 components = excluded.components,
                 version = excluded.version,
                 calculated_at = excluded.calculated_at
+            where public.caas_tutor_of(excluded.booking_id) = excluded.profile_id
     ),
 
     reported as (
@@ -236,9 +240,26 @@ begin
         from sessions as t
         where recipient is not null
             and t.starts_at > as_of - interval '2 days'
-            and (t.profile_id = any(whole)) is not true
+            and (t.profile_id = any(refreshed)) is not true
         order by t.booking_id
         on conflict (booking_id) do nothing
+    ),
+
+    begun as (
+        insert into public.caas_touched_cells (profile_id, cell, other_id, refreshed)
+        select
+            t.profile_id,
+            'pair',
+            t.client_id,
+            true
+        from sessions as t
+        where t.client_id is not null
+            and (t.profile_id = any(whole)) is not true
+            and t.starts_at > (
+                select s.taught_until
+                from public.caas_cell_states as s
+                where s.profile_id = t.profile_id
+            )
     )
 
     insert into public.tutor_daily_aggregates (
@@ -269,7 +290,7 @@ begin
 
     insert into public.caas_daily_events (profile_id, day, logins, responses, response_minutes)
     select t.*
-    from public.caas_told_events(item_ids, from_times, to_times, as_of, zone) as t;
+    from public.caas_told_events(item_ids, from_days, to_days, as_of, zone) as t;
 
     insert into public.caas_cell_states as s (profile_id, taught_until)
     select

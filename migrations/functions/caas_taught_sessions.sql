@@ -1,16 +1,17 @@
--- Sessions (scoring 2) of tutors in ranges of time, with all that cells and session scores take from them: one row per
--- session. Reads listings, bookings, reschedules and profile_reviews, along the indexes listings (profile_id), bookings
--- (listing_id, scheduled_start), reschedules (booking_id) and profile_reviews (booking_id); why `lateral … offset 0`:
--- see caas_count_pairs.
+-- Sessions (scoring 2) of tutors in ranges of days, from one on and before another, with all that cells and session
+-- scores take from them: one row per session. Reads listings, bookings, reschedules and profile_reviews, along the
+-- indexes listings (profile_id), bookings (listing_id, scheduled_start), reschedules (booking_id) and profile_reviews
+-- (booking_id); why `lateral … offset 0`: see caas_count_pairs.
 --
 -- A session is a booking that is completed, rescheduled or a no-show and whose start has come by as_of. Its day is that
--- of its start in the zone. Minutes late are of completed sessions with a start time; what is infinite is not known.
--- Two times of the calendar's far ends are too far apart for an interval, not for two numbers.
--- late, short and tech are what a session loses of its quality, sqs-v1 (scoring 6): null without actual times.
+-- of its start in the zone; where clocks are put back, a midnight may come twice, so the index is asked for some hours
+-- more than the days' own. Minutes late are of completed sessions with a start time; what is infinite is not known. Two
+-- times of the calendar's far ends are too far apart for an interval, not for two numbers. late, short and tech are
+-- what a session loses of its quality, sqs-v1 (scoring 6): null without actual times.
 create or replace function caas_taught_sessions(
     profile_ids uuid[],
-    from_times timestamptz[],
-    to_times timestamptz[],
+    from_days date[],
+    to_days date[],
     as_of timestamptz,
     zone text
 )
@@ -75,7 +76,7 @@ begin
         v.ratings,
         v.good,
         v.total
-    from unnest(profile_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+    from unnest(profile_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
     cross join lateral (
         select own.id
         from public.listings as own
@@ -98,10 +99,12 @@ begin
             held.learning_objectives_met
         from public.bookings as held
         where held.listing_id = l.id
-            and held.scheduled_start >= ids.from_time
-            and held.scheduled_start < ids.to_time
+            and held.scheduled_start >= (ids.from_day::timestamp at time zone zone) - interval '3 hours'
+            and held.scheduled_start < (ids.to_day::timestamp at time zone zone) + interval '3 hours'
             and held.scheduled_start <= as_of
             and held.scheduled_start >= '0001-01-03 00:00:00+00'
+            and (held.scheduled_start at time zone zone)::date >= ids.from_day
+            and (held.scheduled_start at time zone zone)::date < ids.to_day
             and held.status in ('Completed', 'Rescheduled', 'No-show')
         order by held.scheduled_start
         offset 0
@@ -134,5 +137,5 @@ begin
 end;
 $function$;
 
-comment on function caas_taught_sessions(uuid[], timestamptz[], timestamptz[], timestamptz, text) is
-    'The sessions of tutors in ranges of time, one row per session.';
+comment on function caas_taught_sessions(uuid[], date[], date[], timestamptz, text) is
+    'The sessions of tutors in ranges of days, one row per session.';

@@ -1,10 +1,10 @@
--- Platform events of tutors in ranges of time, a row per profile and day (scoring 3). Reads platform_events along its
--- index (profile_id, occurred_at). A time of response that is no number, or below 0, counts nowhere; one above a
--- thousand million minutes counts as so much.
+-- Platform events of tutors in ranges of days (see caas_taught_sessions), a row per profile and day (scoring 3). Reads
+-- platform_events along its index (profile_id, occurred_at). A time of response that is no number, or below 0, counts
+-- nowhere; one above a thousand million minutes counts as so much.
 create or replace function caas_told_events(
     profile_ids uuid[],
-    from_times timestamptz[],
-    to_times timestamptz[],
+    from_days date[],
+    to_days date[],
     as_of timestamptz,
     zone text
 )
@@ -41,7 +41,7 @@ begin
             t.occurred_at,
             t.event_type,
             case when t.minutes >= 0 then t.minutes end as minutes
-        from unnest(profile_ids, from_times, to_times) as ids (profile_id, from_time, to_time)
+        from unnest(profile_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
         cross join lateral (
             select
                 told.occurred_at,
@@ -55,10 +55,12 @@ begin
                 end as minutes
             from public.platform_events as told
             where told.profile_id = ids.profile_id
-                and told.occurred_at >= ids.from_time
-                and told.occurred_at < ids.to_time
+                and told.occurred_at >= (ids.from_day::timestamp at time zone zone) - interval '3 hours'
+                and told.occurred_at < (ids.to_day::timestamp at time zone zone) + interval '3 hours'
                 and told.occurred_at <= as_of
                 and told.occurred_at >= '0001-01-03 00:00:00+00'
+                and (told.occurred_at at time zone zone)::date >= ids.from_day
+                and (told.occurred_at at time zone zone)::date < ids.to_day
                 and told.event_type in ('login', 'message_response')
             offset 0
         ) as t
@@ -68,5 +70,5 @@ begin
 end;
 $function$;
 
-comment on function caas_told_events(uuid[], timestamptz[], timestamptz[], timestamptz, text) is
-    'Log-ins and answers of tutors in ranges of time, one row per profile and day.';
+comment on function caas_told_events(uuid[], date[], date[], timestamptz, text) is
+    'Log-ins and answers of tutors in ranges of days, one row per profile and day.';

@@ -226,7 +226,6 @@ def move_and_overtake(school: School, session: UUID, newer: Line) -> None:
     assert newer.run_batch(100, whole=True)
 
 
-@pytest.mark.xfail(strict=True, reason="an upsert that has seen the session before it moved takes its score back")
 def test_a_first_session_that_moves_before_its_risk_is_written(
     app: Rows, older: Line, newer: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +253,6 @@ def test_a_first_session_that_moves_before_its_risk_is_written(
     all_is_true(app)
 
 
-@pytest.mark.xfail(strict=True, reason="an upsert that has seen the session before it moved takes its score back")
 def test_a_session_that_moves_before_its_quality_is_written(
     app: Rows, connect: Connect, older: Line, newer: Line
 ) -> None:

@@ -206,7 +206,6 @@ def test_what_is_resolved_by_hand_is_raised_again_by_another_score(db: Database,
     assert [float(alert["score_value"]) for alert in school.alerts()] == [70, 66.67]
 
 
-@pytest.mark.xfail(strict=True, reason="what was resolved by hand stays silent for ever at that score")
 def test_what_ended_and_came_back_is_raised_again_though_its_score_was_resolved_by_hand(
     db: Database, school: School, work: Work
 ) -> None:

@@ -212,9 +212,6 @@ def test_days_and_windows_are_the_zones_over_its_clock_changes(
         compare(app, line, now)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an hour of the day lies before the second midnight, which is taken for its start"
-)
 @pytest.mark.parametrize("zone", MIDNIGHT_TWICE)
 def test_a_day_whose_first_hour_comes_twice(
     app: Rows, zoned: MakeZoned, tutor: UUID, listing: UUID, client: UUID, zone: str
@@ -284,7 +281,6 @@ def test_a_zone_that_is_published_rebuilds_everyone(
     )
 
 
-@pytest.mark.xfail(strict=True, reason="the metrics of a day that was today there stand, and are the newest")
 def test_a_zone_in_which_it_is_still_yesterday(app: Rows, zoned: MakeZoned, listing: UUID, client: UUID) -> None:
     add_session(app, listing, client, NOW - DAY)
     work(zoned("Pacific/Auckland"), NOW)

@@ -233,7 +233,6 @@ def test_trouble_adds_to_the_risk_from_five_minutes_on(app: Rows, listing: UUID,
     assert scores(app, "fsrs") == wanted
 
 
-@pytest.mark.xfail(strict=True, reason="nothing names the pair again when the session's start comes")
 def test_a_transcript_that_was_there_before_the_scheduled_start(
     app: Rows, db: Database, listing: UUID, client: UUID, work: Work
 ) -> None:
