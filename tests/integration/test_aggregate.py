@@ -761,3 +761,20 @@ def test_a_marketplace_where_nothing_is_installed_is_said(
     monkeypatch.setenv("CAAS_DATABASE_URL", database_url)
     with pytest.raises(CaasError, match="caas-worker migrate up"):
         run("--json")
+
+
+def test_who_waits_for_further_changes_is_not_waited_for(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    patient = make_line(debounce_seconds=3600)
+    patient.fold(whole=True)
+    assert queue.standings(db, [tutor])[tutor].is_debounced
+    assert aggregate(db, patient).successes == 1
+    assert total(app, tutor) == 32
+
+
+def test_who_is_tried_again_much_later_is_a_failure(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    worker.drain(make_line(failing(tutor), backoff_seconds=3000), batch_size=10)
+    report = aggregate(db, make_line())
+    assert (report.failures, report.exit_code) == (1, 1)
+    assert report.errors[str(tutor)].startswith("STRATEGY_FAILED: tried again at ")

@@ -13,7 +13,7 @@ from caas_worker.db import Database
 from caas_worker.desk import Asking, Desk
 from caas_worker.errors import CaasError, DatabaseUnavailable, NotComputed, RulesOutdated
 from caas_worker.pipeline import Line
-from tests.people import Rows, add_tutor, total
+from tests.people import Rows, add_booking, add_client, add_listing, add_tutor, total
 from tests.scripted import Scripted, failing
 
 MakeLine = Callable[..., Line]
@@ -300,3 +300,40 @@ def test_who_asks_while_the_desk_looks_is_not_judged_by_that_look(
     assert late[0].answered.result(0).failure is None
     assert total(app, tutor) == 32
     assert app.execute("select generation from caas_scores").fetchone() == (late[0].marked.result(0),)
+
+
+def test_a_score_from_cells_that_were_read_before_the_asking_is_no_fresh_score(
+    app: Rows, db: Database, make_line: MakeLine
+) -> None:
+    tutor = add_tutor(app)
+    other = make_line()
+    other.fold(whole=True)
+    claim = other.claimant.claim(10, whole=True)
+    desk, score = Desk(db, make_line()), Line.compute
+
+    def book_meanwhile(line: Line, ids: Any, **options: Any) -> Any:
+        add_booking(app, add_listing(app, tutor), add_client(app), type="free_help")
+        marks.append(queue.recalculate(db, [tutor])[tutor])
+        return score(line, ids, **options)
+
+    marks: list[queue.Mark] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Line, "compute", book_meanwhile)
+        scored = other.score(claim)
+    asking = desk.look_after(tutor, marks[0])
+    other.publish(claim, scored)
+    assert total(app, tutor) == 32
+    settle(desk, asking)
+    assert total(app, tutor) == 33
+
+
+def test_a_cold_read_does_not_wait_for_further_changes(app: Rows, db: Database, make_line: MakeLine) -> None:
+    tutor = add_tutor(app)
+    line = make_line(debounce_seconds=3600)
+    line.fold(whole=True)
+    assert queue.standings(db, [tutor])[tutor].is_debounced
+    desk = Desk(db, line)
+    asking = desk.ask(tutor, fresh=False)
+    settle(desk, asking)
+    assert asking.answered.result(0).failure is None
+    assert total(app, tutor) == 32
