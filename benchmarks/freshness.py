@@ -24,8 +24,9 @@ from caas_worker.db import Database
 from caas_worker.settings import Settings
 
 TUTORS = 5_000
+TUTOR_SHARE = 0.3
 PER_SECOND = 200
-SECONDS = 60
+SECONDS = 20
 WRITERS = 4
 WORKERS = 2
 ROUNDS = 3
@@ -70,7 +71,7 @@ def measure(ground: Ground) -> None:
     """Run it and keep the result."""
     tutors, seconds = (TUTORS // 10, SECONDS / 10) if ground.small else (TUTORS, SECONDS)
     round_seconds = ROUND_SECONDS / 5 if ground.small else ROUND_SECONDS
-    conninfo = ground.marketplace("freshness", tutors=tutors)
+    conninfo = ground.marketplace("freshness", tutors=tutors, tutor_share=TUTOR_SHARE)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         wanted = int(PER_SECOND * (WARM_UP_SECONDS + seconds + 2 * ROUNDS * round_seconds) * 1.1)
         sessions = [row[0] for row in connection.execute(SESSIONS_TO_COMPLETE, (wanted,)).fetchall()]

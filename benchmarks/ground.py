@@ -46,16 +46,16 @@ class Ground:
         self._server.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def marketplace(self, name: str, *, tutors: int | None = None) -> str:
-        """A migrated marketplace in which everybody is a tutor with 50 bookings and 10 reviews."""
+    def marketplace(self, name: str, *, tutors: int | None = None, tutor_share: float = 1) -> str:
+        """A migrated marketplace of tutors with 50 bookings and 10 reviews; everybody is one, if nothing is said."""
         conninfo = self._server.ensure_database(name)
         with psycopg.connect(conninfo, autocommit=True) as connection:
             schema.create(connection)
             say(f"{name}: making {tutors or self.tutors:,} tutors")
             people.populate(
                 connection,
-                people=tutors or self.tutors,
-                tutor_share=1,
+                people=round((tutors or self.tutors) / tutor_share),
+                tutor_share=tutor_share,
                 bookings_per_tutor=BOOKINGS,
                 reviews_per_tutor=REVIEWS,
             )

@@ -70,6 +70,11 @@ class DatabaseError(CaasError):
         self.sqlstate = sqlstate
 
     @property
+    def is_deadlock(self) -> bool:
+        """Whether it waited for who waited for it: once more, and it goes through."""
+        return self.sqlstate == "40P01"
+
+    @property
     def may_be_one_profile(self) -> bool:
         """Whether a single profile's rows can be the cause; what is missing, forbidden, full or busy is everyone's."""
         return self.sqlstate is not None and self.sqlstate.startswith(ONE_PROFILES_STATES)

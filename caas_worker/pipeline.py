@@ -13,6 +13,7 @@ from caas_worker.account import account
 from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
 from caas_worker.db import Clock, Database
+from caas_worker.errors import DatabaseError
 from caas_worker.fold import Folded, Folder
 from caas_worker.model import Claim, Computed, Failure, Scored
 from caas_worker.strategies import Registry
@@ -124,7 +125,14 @@ class Line:
         failures = dict(scored.failures)
 
         def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
-            ended, unappraised = self.write(claim.token, profile_ids, part or scored.only(profile_ids))
+            wanted = part or scored.only(profile_ids)
+            try:
+                ended, unappraised = self.write(claim.token, profile_ids, wanted)
+            except DatabaseError as error:
+                if not error.is_deadlock:
+                    raise
+                # sessions moved crosswise between tutors of two batches; the other batch is through by now
+                ended, unappraised = self.write(claim.token, profile_ids, wanted)
             endings.update(ended)
             failures.update(unappraised)
 

@@ -4,9 +4,11 @@ import json
 from dataclasses import dataclass
 
 from caas_worker.db import Database
-from caas_worker.errors import RulesOutdated
+from caas_worker.errors import DatabaseError, RulesOutdated, SettingsError
 from caas_worker.sql import statements
 from caas_worker.strategies import Registry
+
+UNKNOWN_ZONE = "22023"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,9 @@ def publish(db: Database, registry: Registry, *, anyway: bool = False) -> list[s
 
     Raises:
         RulesOutdated: published rules are newer, or these were withdrawn; nothing was published.
+        SettingsError: the database does not know the time zone.
     """
+    _check_zone(db, registry.quality.zone)
     with db.transaction() as connection:
         row = connection.execute(
             statements("rules")["publish"], {"rules": json.dumps(registry.rules), "anyway": anyway}
@@ -54,3 +58,14 @@ def standings(db: Database, registry: Registry) -> list[Rule]:
     with db.transaction() as connection:
         published = dict(connection.execute(statements("rules")["published"]).fetchall())
     return [Rule(role, registry.rules.get(role), published.get(role)) for role in sorted(registry.rules | published)]
+
+
+def _check_zone(db: Database, zone: str) -> None:
+    """A zone that only Python knows would make every profile fail."""
+    try:
+        with db.transaction() as connection:
+            connection.execute(statements("rules")["time_in_zone"], {"zone": zone})
+    except DatabaseError as error:
+        if error.sqlstate != UNKNOWN_ZONE:
+            raise
+        raise SettingsError(f"CAAS_TIME_ZONE: the database knows no time zone {zone!r}.") from None

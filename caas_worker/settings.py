@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     run_batch_size: int = Field(default=500, ge=1, le=10_000, description="Profiles in one batch of `run`.")
     fold_size: int = Field(default=2_000, ge=1, le=100_000, description="Marks folded at a time.")
     poll_interval: float = Field(
-        default=0.5, gt=0, le=60, description="Longest pause in seconds between two looks at an idle queue."
+        default=0.3, gt=0, le=60, description="Longest pause in seconds between two looks at an idle queue."
     )
     busy_share: float = Field(
         default=0.1,

@@ -33,7 +33,11 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     "caas_workers": ("caas_workers_are_named",),
     "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time", "caas_holds_of_a_profile"),
     "caas_touched_cells": ("caas_touched_cells_are_numbered",),
-    "caas_cell_states": ("caas_cell_states_has_one_row_per_profile", "caas_cell_states_to_sweep"),
+    "caas_cell_states": (
+        "caas_cell_states_has_one_row_per_profile",
+        "caas_cell_states_to_sweep",
+        "caas_cell_states_by_tier",
+    ),
     "caas_pair_cells": ("caas_pair_cells_has_one_row_per_pair",),
     "caas_pair_sums": ("caas_pair_sums_has_one_row_per_bucket",),
     "caas_daily_events": ("caas_daily_events_has_one_row_per_day",),
@@ -43,7 +47,11 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
         "tutor_performance_metrics_by_day",
     ),
     "tutor_scores": ("tutor_scores_has_one_row_per_type",),
-    "session_scores": ("session_scores_has_one_row_per_type", "session_scores_of_a_tutor"),
+    "session_scores": (
+        "session_scores_has_one_row_per_type",
+        "session_scores_of_a_tutor",
+        "session_scores_of_a_pair",
+    ),
     "tutor_alerts": (
         "tutor_alerts_are_named",
         "tutor_alerts_one_at_a_time",

@@ -1,3 +1,5 @@
+delete from caas_rules
+where role_type in ('metrics', 'ths', 'tcrs', 'reschedule_risk', 'sqs', 'fsrs', 'summary', 'time zone');
 drop table email_reports;
 drop table tutor_thresholds;
 drop table tutor_performance_summaries;

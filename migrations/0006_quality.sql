@@ -55,6 +55,8 @@ with (fillfactor = 80);
 create index caas_cell_states_to_sweep on caas_cell_states (next_due_at)
 where next_due_at is not null and not swept;
 
+create index caas_cell_states_by_tier on caas_cell_states (performance_tier) where taught_until is not null;
+
 comment on table caas_cell_states is 'How far each profile''s cells are built, and when time alone next changes them.';
 comment on column caas_cell_states.profile_id is 'Whose cells these are.';
 comment on column caas_cell_states.paired is 'The pair cells are built; until then statistics read the source rows.';
@@ -83,7 +85,7 @@ comment on table caas_pair_cells is
     'What a profile''s sessions with, and its reviews by, one counterpart add up to (scoring 1.2).';
 comment on column caas_pair_cells.profile_id is 'Who taught, or was reviewed.';
 comment on column caas_pair_cells.bucket is
-    'The last byte of other_id; 256: nobody, other_id is then all zeros. Cells are summed in buckets.';
+    'A byte of other_id''s hash; 256: nobody, other_id is then all zeros. Cells are summed in buckets.';
 comment on column caas_pair_cells.other_id is 'Who booked, or reviewed.';
 comment on column caas_pair_cells.paid is 'Completed paid sessions.';
 comment on column caas_pair_cells.free is 'Completed sessions of type free_help.';
@@ -260,6 +262,7 @@ create table session_scores (
 );
 
 create index session_scores_of_a_tutor on session_scores (profile_id, score_type, starts_at, booking_id);
+create index session_scores_of_a_pair on session_scores (profile_id, client_id) where score_type = 'fsrs';
 
 comment on table session_scores is 'Quality (sqs) and first session risk (fsrs) of each session (scoring 6).';
 comment on column session_scores.booking_id is 'The session.';
@@ -383,7 +386,7 @@ create table email_reports (
     due_at timestamptz not null default clock_timestamp(),
     sent_at timestamptz,
     constraint email_reports_has_one_row_per_session primary key (booking_id),
-    constraint email_reports_know_their_states check (status in ('pending', 'sent', 'failed'))
+    constraint email_reports_know_their_states check (status in ('none', 'pending', 'sent', 'failed'))
 )
 with (fillfactor = 80);
 
@@ -395,7 +398,8 @@ comment on column email_reports.booking_id is 'The session.';
 comment on column email_reports.profile_id is 'Its tutor.';
 comment on column email_reports.recipient_email is 'Who it is sent to.';
 comment on column email_reports.subject is 'Its subject.';
-comment on column email_reports.status is 'pending, sent or failed.';
+comment on column email_reports.status is
+    'pending, sent or failed; none: the tutor''s first cells found the session, nothing is sent.';
 comment on column email_reports.attempts is 'How often sending was tried.';
 comment on column email_reports.error_message is 'Why the last attempt failed.';
 comment on column email_reports.created_at is 'When the session was first seen.';

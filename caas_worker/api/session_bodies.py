@@ -65,6 +65,8 @@ class SessionRequest(Body):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.tutor_id == self.student_id:
+            raise ValueError("nobody is their own student")
         if self.scheduled_end <= self.scheduled_start:
             raise ValueError("scheduled_end is after scheduled_start")
         if self.actual_start and self.actual_end and self.actual_end <= self.actual_start:

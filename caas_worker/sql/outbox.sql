@@ -92,7 +92,7 @@ where a.id = any(%(ids)s::uuid[]);
 select
     r.recipient_email,
     r.booking_id,
-    r.profile_id,
+    b.profile_id,
     b.client_id,
     b.status::text as status,
     to_char(b.scheduled_start at time zone %(time_zone)s::text, 'FMDay, FMDD FMMonth YYYY, HH24:MI')
@@ -105,8 +105,11 @@ cross join lateral (
     select
         k.client_id,
         k.status,
-        k.scheduled_start
+        k.scheduled_start,
+        -- a session may have moved to another tutor since
+        coalesce(l.profile_id, r.profile_id) as profile_id
     from bookings as k
+    left join listings as l on l.id = k.listing_id
     where k.id = r.booking_id
     offset 0
 ) as b
@@ -115,7 +118,7 @@ left join lateral (
         t.level,
         t.components
     from tutor_scores as t
-    where t.profile_id = r.profile_id
+    where t.profile_id = b.profile_id
         and t.score_type = 'reschedule_risk'
     offset 0
 ) as s on true
@@ -145,6 +148,19 @@ with endings as (
     ) as e (kind, id, lease, status, attempts, due_at, pause_seconds, error)
 ),
 
+-- in the order of ids, as who publishes does
+locked as materialized (
+    select a.id
+    from tutor_alerts as a
+    where a.id in (
+            select e.id
+            from endings as e
+            where e.kind = 'alert'
+        )
+    order by a.id
+    for update
+),
+
 alerts as (
     update tutor_alerts as a
     set
@@ -154,6 +170,7 @@ alerts as (
         email_error = case when e.status <> 'sent' then coalesce(e.error, a.email_error) end,
         emailed_at = case when e.status = 'sent' then clock_timestamp() end
     from endings as e
+    inner join locked as l on l.id = e.id
     where e.kind = 'alert'
         and a.id = e.id
         and a.email_status <> 'sent'

@@ -9,3 +9,6 @@ select
     role_type,
     version
 from caas_rules;
+
+-- time_in_zone: an error where there is no such zone
+select now() at time zone %(zone)s::text;

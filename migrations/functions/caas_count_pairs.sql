@@ -169,7 +169,7 @@ begin
 
     select
         p.profile_id,
-        case when p.other_id is null then 256 else get_byte(uuid_send(p.other_id), 15) end::smallint,
+        case when p.other_id is null then 256 else uuid_hash(p.other_id) & 255 end::smallint,
         coalesce(p.other_id, '00000000-0000-0000-0000-000000000000'),
         sum(p.paid)::integer,
         sum(p.free)::integer,

@@ -195,7 +195,7 @@ begin
                 'day',
                 (o.touched_at at time zone 'UTC')::date,
                 null,
-                isfinite(o.touched_at) and o.touched_at < '9999-01-01 00:00:00+00'
+                o.touched_at >= '0001-01-03 00:00:00+00' and o.touched_at < '9999-01-01 00:00:00+00'
             ),
             ('pair', null, o.other_id, o.is_pair),
             ('days', null, null, o.whole),

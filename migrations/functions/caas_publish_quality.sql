@@ -301,6 +301,15 @@ begin
         ) as newest on true
     ) as c;
 
+    -- in the order of ids, as the postman does
+    perform
+    from (
+        select t.id
+        from public.tutor_alerts as t
+        where t.id = any(standing_ids || recovered)
+        order by t.id
+        for update
+    ) as locked;
     update public.tutor_alerts as t
     set
         score_value = l.value,
@@ -310,7 +319,8 @@ begin
         resolved_at = case when not l.is_active then as_of end,
         auto_resolved = not l.is_active
     from unnest(standing_ids, judged_values, actives, sessions) as l (standing_id, value, is_active, booking_id)
-    where t.id = l.standing_id;
+    where t.id = l.standing_id
+        and t.status <> 'resolved';
 
     update public.tutor_alerts as t
     set recovered_at = as_of

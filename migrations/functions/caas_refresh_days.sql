@@ -34,7 +34,7 @@ declare
     teaching uuid[];
     whole uuid[];
     item_ids uuid[];
-    refreshed uuid[];
+    first_time uuid[];
     from_days date[];
     to_days date[];
 begin
@@ -139,11 +139,11 @@ begin
             from every_day as e
         ),
         (
-            select array_agg(t.profile_id)
-            from taken as t
-            where t.cell = 'days'
+            select array_agg(k.profile_id)
+            from known as k
+            where k.since is null
         )
-    into item_ids, from_days, to_days, whole, refreshed
+    into item_ids, from_days, to_days, whole, first_time
     from items as i;
 
     return query
@@ -231,16 +231,16 @@ begin
     ),
 
     reported as (
-        insert into public.email_reports (booking_id, profile_id, recipient_email, subject)
+        insert into public.email_reports (booking_id, profile_id, recipient_email, subject, status)
         select
             t.booking_id,
             t.profile_id,
             recipient,
-            'Session report ' || t.booking_id
+            'Session report ' || t.booking_id,
+            case when t.profile_id = any(first_time) then 'none' else 'pending' end
         from sessions as t
         where recipient is not null
             and t.starts_at > as_of - interval '2 days'
-            and (t.profile_id = any(refreshed)) is not true
         order by t.booking_id
         on conflict (booking_id) do nothing
     ),

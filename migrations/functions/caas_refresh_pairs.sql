@@ -122,7 +122,7 @@ begin
         using (
             select
                 ids.profile_id,
-                case when ids.other_id is null then 256 else get_byte(uuid_send(ids.other_id), 15) end as bucket,
+                case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end as bucket,
                 coalesce(ids.other_id, '00000000-0000-0000-0000-000000000000') as other_id
             from unnest(touched, touched_others) as ids (profile_id, other_id)
             offset 0
@@ -139,7 +139,7 @@ begin
         using (
             select distinct
                 ids.profile_id,
-                case when ids.other_id is null then 256 else get_byte(uuid_send(ids.other_id), 15) end as bucket
+                case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end as bucket
             from unnest(touched, touched_others) as ids (profile_id, other_id)
             offset 0
         ) as gone
@@ -162,7 +162,7 @@ begin
         from (
             select distinct
                 ids.profile_id,
-                case when ids.other_id is null then 256 else get_byte(uuid_send(ids.other_id), 15) end::smallint as bucket
+                case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end::smallint as bucket
             from unnest(touched, touched_others) as ids (profile_id, other_id)
             offset 0
         ) as b

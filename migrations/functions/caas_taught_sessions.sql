@@ -95,7 +95,7 @@ begin
             held.actual_end,
             held.tech_issue,
             held.session_number,
-            case when held.engagement_score between 0 and 1 then held.engagement_score end as engagement_score,
+            case when held.engagement_score between 0 and 1 then round(held.engagement_score, 9) end as engagement_score,
             held.learning_objectives_met
         from public.bookings as held
         where held.listing_id = l.id

@@ -95,7 +95,14 @@ def rewritten(before: dict[Any, Version], after: dict[Any, Version]) -> set[Any]
 
 def client_of_bucket(app: Rows, bucket: int, number: int = 1) -> UUID:
     """A client whose cells lie in that bucket."""
-    return add_profile(app, "CLIENT", id=UUID(int=number * 256 + bucket))
+    row = app.execute(
+        "select i.id from generate_series(1, 20000) as n "
+        "cross join lateral (select ('00000000-0000-0000-0000-' || lpad(to_hex(n), 12, '0'))::uuid as id) as i "
+        "where uuid_hash(i.id) & 255 = %s order by n offset %s limit 1",
+        (bucket, number),
+    ).fetchone()
+    assert row is not None
+    return add_profile(app, "CLIENT", id=row[0])
 
 
 # Whatever changes

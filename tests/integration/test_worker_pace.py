@@ -19,9 +19,11 @@ FULL, SOME, NOTHING = Turn(found_any=True, is_full=True), Turn(found_any=True, i
     ("turn", "worked", "last_pause", "pause"),
     [
         (FULL, 0.2, 0.0, 0.0),
-        (SOME, 0.02, 0.0, 0.08),
+        (SOME, 0.02, 0.0, 0.18),
         (SOME, 0.0001, 0.3, SHORTEST_PAUSE_SECONDS),
-        (SOME, 10.0, 0.0, 0.5),
+        (SOME, 0.1, 0.0, 0.5),
+        (SOME, 0.2, 0.0, 0.8),
+        (SOME, 10.0, 0.0, 2.0),
         (NOTHING, 0.001, 0.0, 2 * SHORTEST_PAUSE_SECONDS),
         (NOTHING, 0.001, 0.2, 0.4),
         (NOTHING, 0.001, 0.4, 0.5),
@@ -30,7 +32,7 @@ FULL, SOME, NOTHING = Turn(found_any=True, is_full=True), Turn(found_any=True, i
 def test_a_worker_rests_in_proportion_to_its_work_and_not_at_all_with_a_backlog(
     line: Line, turn: Turn, worked: float, last_pause: float, pause: float
 ) -> None:
-    settings = Settings(busy_share=0.2, poll_interval=0.5)
+    settings = Settings(busy_share=0.1, poll_interval=0.5)
     assert Worker(line, settings, Event()).pause(turn, worked, last_pause) == pytest.approx(pause)
 
 
