@@ -209,7 +209,9 @@ def test_an_older_release_waits_until_an_operator_makes_its_rules_the_published_
     product.call("drain", code=7)
     assert "Other rules are published than this installation has: TUTOR tutor-v99" in product.said
     standing = {rule["role"]: rule["standing"] for rule in product.read("rules", "status", "--json")}
-    assert standing == {"AGENT": "published", "CLIENT": "published", "TUTOR": "differs"}
+    assert standing.pop("TUTOR") == "differs"
+    assert {"AGENT", "CLIENT", "sqs", "ths"} < standing.keys()
+    assert set(standing.values()) == {"published"}
     assert "tutor-v99" in product.call("rules", "status")
     product.call("rules", "publish", "--yes")
     assert "published TUTOR tutor-v5.9" in product.said

@@ -230,9 +230,9 @@ def test_of_many_with_one_id_at_once_one_is_taken(
 
 
 def test_who_or_what_is_unknown_is_400(client: TestClient, app: Rows, town: Town) -> None:
-    foreign = add_listing(app, add_tutor(app))
+    foreign, no_tutor = add_listing(app, add_tutor(app)), add_client(app)
     for field, value in (
-        ("tutor_id", uuid4()), ("tutor_id", town.student), ("student_id", uuid4()), ("listing_id", uuid4()),
+        ("tutor_id", uuid4()), ("tutor_id", no_tutor), ("student_id", uuid4()), ("listing_id", uuid4()),
         ("listing_id", foreign),
     ):  # fmt: skip
         assert refused(send(client, town.session(**{field: str(value)})), f"body.{field}"), field
