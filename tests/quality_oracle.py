@@ -48,17 +48,23 @@ class Quality:
     """What every figure must be; rounded numbers are floats, None is "no data"."""
 
     daily: dict[tuple[UUID, date], dict[str, Any]]
-    """By tutor and day: sessions, sessions_completed, reschedules_tutor_initiated, no_shows, avg_lateness_min."""
+    """By tutor and day with a session: what sections 2 and 3 count, and what they sum."""
     metrics: dict[tuple[UUID, str], dict[str, Any]]
     """By tutor and window, for the calculation day that is today."""
     scores: dict[tuple[UUID, str], dict[str, Any]]
-    """By tutor and score type: value, level, and the components of reschedule_risk."""
+    """By tutor and score type: value, level, and components: all of reschedule_risk, of the others what is named."""
     sessions: dict[tuple[UUID, str], dict[str, Any]]
-    """By booking and score type: profile_id, value, level."""
+    """By booking and score type: profile_id, client_id, starts_at, value, level; components of sqs."""
     alerts: dict[tuple[UUID, str], bool | None]
     """By tutor and alert type: whether it must be active now; None, no fresh score: it may be either."""
     summaries: dict[UUID, dict[str, Any]]
     """By tutor: trend and average_sqs."""
+    flags: dict[tuple[UUID, str], dict[str, str]] = field(default_factory=dict)
+    """By tutor and window: which metrics are green and which red."""
+    events: dict[tuple[UUID, date], dict[str, Any]] = field(default_factory=dict)
+    """By tutor and day with any: logins, responses and response_minutes."""
+    behind: dict[tuple[UUID, str], tuple[float, UUID | None]] = field(default_factory=dict)
+    """By tutor and alert type: the score that an alert tells of; of a first session, which one."""
 
 
 @dataclass(frozen=True)
@@ -108,40 +114,61 @@ def quality(world: World, now: datetime, zone: str = "UTC", phrases: Phrases = P
         tutor = profile["id"]
         sessions = sessions_of(tutor, world, now, zone)
         for day in {session.day for session in sessions}:
-            found.daily[tutor, day] = daily([session for session in sessions if session.day == day])
+            taught = [session for session in sessions if session.day == day]
+            found.daily[tutor, day] = daily(taught, ratings(tutor, taught, world))
+        events = events_of(tutor, world, now)
+        for day in {day_of(event["occurred_at"], zone) for event in events}:
+            told = day_of_events([event for event in events if day_of(event["occurred_at"], zone) == day])
+            if told["logins"] or told["responses"]:
+                found.events[tutor, day] = told
         for window, days in WINDOWS.items():
             taught = last_days(sessions, days, today)
-            events = events_of(tutor, world, days, now, zone)
-            found.metrics[tutor, window] = metrics(taught, ratings(tutor, taught, world), events)
+            recent = [event for event in events if in_last_days(day_of(event["occurred_at"], zone), days, today)]
+            figures = metrics(taught, ratings(tutor, taught, world), recent)
+            found.metrics[tutor, window] = figures
+            found.flags[tutor, window] = flags(figures, len(taught))
 
         week = last_days(sessions, 7, today)
         ths = health(week)
         tcrs = churn(sessions, today)
         threshold = float(world.thresholds.get(tutor, DEFAULT_THRESHOLD))
         found.scores[tutor, "ths"] = ths
-        found.scores[tutor, "tcrs"] = {"value": tcrs["value"], "level": tcrs["level"]}
+        found.scores[tutor, "tcrs"] = tcrs
         found.scores[tutor, "reschedule_risk"] = reschedule_risk(sessions, today, threshold)
 
         all_sqs: list[int] = []  # newest first, as the rest
-        all_fsrs: list[int] = []
+        all_fsrs: list[tuple[int, UUID]] = []
         for session in sorted(sessions, key=lambda session: session.order, reverse=True):
-            sqs = session_quality(session)
-            if sqs is not None:
-                found.sessions[session.id, "sqs"] = {"profile_id": tutor, "value": sqs, "level": sqs_level(sqs)}
+            whose = {
+                "profile_id": tutor,
+                "client_id": session.row["client_id"],
+                "starts_at": session.row["scheduled_start"],
+            }
+            lost = session_quality(session)
+            if lost is not None:
+                sqs = max(0, 100 - sum(lost.values()))
+                found.sessions[session.id, "sqs"] = {
+                    **whose, "value": sqs, "level": sqs_level(sqs), "components": lost,
+                }  # fmt: skip
                 all_sqs.append(sqs)
             fsrs = None
             if is_first_of_its_client(session, sessions):
                 fsrs = first_session_risk(session, transcripts.get(session.id), phrases)
             if fsrs is not None:
                 level = "high_risk" if fsrs >= 50 else "stable"
-                found.sessions[session.id, "fsrs"] = {"profile_id": tutor, "value": fsrs, "level": level}
-                all_fsrs.append(fsrs)
+                found.sessions[session.id, "fsrs"] = {**whose, "value": fsrs, "level": level}
+                all_fsrs.append((fsrs, session.id))
 
-        found.alerts[tutor, "poor_first_session"] = all_fsrs[0] >= 50 if all_fsrs else None
+        found.alerts[tutor, "poor_first_session"] = all_fsrs[0][0] >= 50 if all_fsrs else None
         unreliable = None if ths["value"] is None else ths["value"] < 55 or often_absent(week)
         found.alerts[tutor, "high_reliability_risk"] = unreliable
-        enough = tcrs["value"] is not None and tcrs["days"] >= 7
+        enough = tcrs["value"] is not None and tcrs["components"]["days"] >= 7
         found.alerts[tutor, "churn_risk"] = tcrs["value"] >= 0.6 if enough else None
+        if all_fsrs:
+            found.behind[tutor, "poor_first_session"] = all_fsrs[0]
+        for alert, of in (("high_reliability_risk", ths), ("churn_risk", tcrs)):
+            if of["value"] is not None:
+                found.behind[tutor, alert] = (of["value"], None)
         found.summaries[tutor] = summary(all_sqs[:5])
     return found
 
@@ -165,14 +192,11 @@ def sessions_of(tutor: UUID, world: World, now: datetime, zone: str) -> list[Ses
     return sessions
 
 
-def events_of(tutor: UUID, world: World, days: int, now: datetime, zone: str) -> list[Row]:
-    """The tutor's events of that many calendar days that end today, but none that is still to come."""
-    today = day_of(now, zone)
+def events_of(tutor: UUID, world: World, now: datetime) -> list[Row]:
+    """The tutor's events, but none that is still to come."""
     found = []
     for row in world.platform_events:
-        if row["profile_id"] != tutor or row["occurred_at"] is None or utc(row["occurred_at"]) > now:
-            continue
-        if in_last_days(day_of(row["occurred_at"], zone), days, today):
+        if row["profile_id"] == tutor and row["occurred_at"] is not None and utc(row["occurred_at"]) <= now:
             found.append(row)
     return found
 
@@ -206,22 +230,51 @@ def day_of(moment: datetime, zone: str) -> date:
 # Daily aggregates (2)
 
 
-def daily(sessions: Sequence[Session]) -> dict[str, Any]:
-    """One day's row."""
-    lateness = mean_lateness(sessions)
+def daily(sessions: Sequence[Session], received: Sequence[tuple[Session, int]]) -> dict[str, Any]:
+    """One day's row: counts, and sums that the metrics are made from."""
+    late = lateness(sessions)
+    mean_late = mean(late)
+    firsts = first_ratings(received)
+    recorded = engagements(sessions)
+    answers = objectives(sessions)
     return {
         "sessions": len(sessions),
         "sessions_completed": completed(sessions),
         "reschedules_tutor_initiated": rescheduled(sessions),
         "no_shows": no_shows(sessions),
-        "avg_lateness_min": None if lateness is None else float(lateness),
+        "avg_lateness_min": None if mean_late is None else float(mean_late),
+        "lateness_min": float(sum(late, Fraction(0))),
+        "started": len(late),
+        "on_time": len(on_time(late)),
+        "ratings": len(received),
+        "rating_sum": sum(rating for _, rating in received),
+        "first_ratings": len(firsts),
+        "first_ratings_good": len([rating for rating in firsts if rating >= 4]),
+        "engagement_count": len(recorded),
+        "engagement_sum": float(sum(recorded, Fraction(0))),
+        "objectives_answered": len(answers),
+        "objectives_met": answers.count(True),
+    }
+
+
+def day_of_events(events: Sequence[Row]) -> dict[str, Any]:
+    """What the events of a day add up to."""
+    times = response_times(events)
+    return {
+        "logins": logins(events),
+        "responses": len(times),
+        "response_minutes": float(sum(times, Fraction(0))),
     }
 
 
 def mean_lateness(sessions: Iterable[Session]) -> Fraction | None:
     """Minutes late of the completed sessions whose start is known, on time counting 0."""
-    late = [session.minutes_late for session in sessions if session.completed and session.minutes_late is not None]
-    return mean(late)
+    return mean(lateness(sessions))
+
+
+def lateness(sessions: Iterable[Session]) -> list[Fraction]:
+    """Of each completed session whose start is known."""
+    return [session.minutes_late for session in sessions if session.completed and session.minutes_late is not None]
 
 
 # Window metrics (3)
@@ -231,26 +284,18 @@ def metrics(
     sessions: Sequence[Session], received: Sequence[tuple[Session, int]], events: Sequence[Row]
 ) -> dict[str, Any]:
     """One window's row."""
-    first_ratings = [rating for session, rating in received if session.row["session_number"] == 1]
-    good_first_ratings = [rating for rating in first_ratings if rating >= 4]
-    answers = [
-        session.row["learning_objectives_met"]
-        for session in sessions
-        if session.row["learning_objectives_met"] is not None
-    ]
-    response_times = []
-    for event in events:
-        if event["event_type"] == "message_response":
-            response_times.extend(response_minutes(event["metadata"]))
+    firsts = first_ratings(received)
+    good_firsts = [rating for rating in firsts if rating >= 4]
+    answers = objectives(sessions)
     found: dict[str, Any] = {
         "sessions_completed": completed(sessions),
         "avg_rating": rounded(mean([Fraction(rating) for _, rating in received]), 2),
-        "first_session_success_rate": rounded(percentage(len(good_first_ratings), len(first_ratings)), 2),
+        "first_session_success_rate": rounded(percentage(len(good_firsts), len(firsts)), 2),
         "reschedule_rate": rounded(percentage(rescheduled(sessions), len(sessions)), 2),
         "no_show_count": no_shows(sessions),
         "engagement_score": rounded(engagement(sessions, events), 2),
         "learning_objectives_met_pct": rounded(percentage(answers.count(True), len(answers)), 2),
-        "response_time_avg_minutes": rounded(mean(response_times), 2),
+        "response_time_avg_minutes": rounded(mean(response_times(events)), 2),
     }
     found["performance_tier"] = tier(found, len(sessions)) if sessions else None
     return found
@@ -259,20 +304,46 @@ def metrics(
 def engagement(sessions: Sequence[Session], events: Sequence[Row]) -> Fraction | None:
     if not sessions:
         return None
-    logins = len([event for event in events if event["event_type"] == "login"])
-    login = min(Fraction(logins, max(len(sessions), 1)) * 100, Fraction(100))
-
-    recorded = []
-    for session in sessions:
-        if session.row["engagement_score"] is not None:
-            recorded.append(Fraction(session.row["engagement_score"]))
-    mean_recorded = mean(recorded)
+    login = min(Fraction(logins(events), max(len(sessions), 1)) * 100, Fraction(100))
+    mean_recorded = mean(engagements(sessions))
     in_session = Fraction(50) if mean_recorded is None else mean_recorded * 100
+    late = lateness(sessions)
+    punctual = percentage(len(on_time(late)), len(late)) or Fraction(0)
+    return Fraction(4, 10) * login + Fraction(4, 10) * in_session + Fraction(2, 10) * punctual
 
-    started = [session.minutes_late for session in sessions if session.completed and session.minutes_late is not None]
-    punctual = [late for late in started if late <= 10]
-    on_time = percentage(len(punctual), len(started)) or Fraction(0)
-    return Fraction(4, 10) * login + Fraction(4, 10) * in_session + Fraction(2, 10) * on_time
+
+def first_ratings(received: Sequence[tuple[Session, int]]) -> list[int]:
+    """Those of sessions numbered 1."""
+    return [rating for session, rating in received if session.row["session_number"] == 1]
+
+
+def objectives(sessions: Iterable[Session]) -> list[bool]:
+    """The recorded answers."""
+    answers = [session.row["learning_objectives_met"] for session in sessions]
+    return [answer for answer in answers if answer is not None]
+
+
+def engagements(sessions: Iterable[Session]) -> list[Fraction]:
+    """0 to 1 each, of the sessions that recorded one."""
+    scores = [session.row["engagement_score"] for session in sessions]
+    return [Fraction(score) for score in scores if score is not None]
+
+
+def on_time(late: Sequence[Fraction]) -> list[Fraction]:
+    return [minutes_late for minutes_late in late if minutes_late <= 10]
+
+
+def logins(events: Iterable[Row]) -> int:
+    return len([event for event in events if event["event_type"] == "login"])
+
+
+def response_times(events: Iterable[Row]) -> list[Fraction]:
+    """Minutes of the answers that count."""
+    times = []
+    for event in events:
+        if event["event_type"] == "message_response":
+            times.extend(response_minutes(event["metadata"]))
+    return times
 
 
 def response_minutes(metadata: Any) -> list[Fraction]:
@@ -283,34 +354,33 @@ def response_minutes(metadata: Any) -> list[Fraction]:
     return [Fraction(str(time))]  # 0.1 as it was written, not as a float holds it
 
 
-def tier(figures: Mapping[str, Any], sessions: int) -> str:
-    """From the flags of the rounded figures; a figure without data adds none."""
-    green = 0
-    red = 0
-    rating = figures["avg_rating"]
-    if rating is not None:
-        green += rating >= 4.5
-        red += rating < 3.5
-    first_success = figures["first_session_success_rate"]
-    if first_success is not None:
-        green += first_success >= 85
-        red += first_success < 70
-    reschedule_rate = figures["reschedule_rate"]
-    if reschedule_rate is not None:
-        green += reschedule_rate <= 10
-        red += reschedule_rate > 15
+def flags(figures: Mapping[str, Any], sessions: int) -> dict[str, str]:
+    """Green or red by metric, from the rounded figures; a figure without data has no flag."""
     missed = figures["no_show_count"]
-    green += missed == 0
-    red += missed > 3 or (sessions >= 20 and Fraction(missed, sessions) > Fraction(5, 100))
-    engaged = figures["engagement_score"]
-    if engaged is not None:
-        green += engaged >= 80
-        red += engaged < 60
-    objectives = figures["learning_objectives_met_pct"]
-    if objectives is not None:
-        green += objectives >= 90
-        red += objectives < 80
+    too_many = missed > 3 or (sessions >= 20 and Fraction(missed, sessions) > Fraction(5, 100))
+    bounds = {
+        "avg_rating": (lambda rating: rating >= 4.5, lambda rating: rating < 3.5),
+        "first_session_success_rate": (lambda rate: rate >= 85, lambda rate: rate < 70),
+        "reschedule_rate": (lambda rate: rate <= 10, lambda rate: rate > 15),
+        "no_show_count": (lambda missed: missed == 0, lambda _: too_many),
+        "engagement_score": (lambda engaged: engaged >= 80, lambda engaged: engaged < 60),
+        "learning_objectives_met_pct": (lambda met: met >= 90, lambda met: met < 80),
+    }
+    found = {}
+    for name, (is_green, is_red) in bounds.items():
+        if figures[name] is None:
+            continue
+        if is_green(figures[name]):
+            found[name] = "green"
+        elif is_red(figures[name]):
+            found[name] = "red"
+    return found
 
+
+def tier(figures: Mapping[str, Any], sessions: int) -> str:
+    """The first that the flags match."""
+    colours = list(flags(figures, sessions).values())
+    green, red = colours.count("green"), colours.count("red")
     if green >= 5 and red == 0:
         return "Exemplary"
     if red >= 3:
@@ -328,14 +398,24 @@ def tier(figures: Mapping[str, Any], sessions: int) -> str:
 def health(week: Sequence[Session]) -> dict[str, Any]:
     """THS of the sessions of the 7 days."""
     held = reliable_and_not(week)
+    components: dict[str, Any] = {
+        "sessions": held,
+        "sessions_completed": completed(week),
+        "reschedules_tutor_initiated": rescheduled(week),
+        "no_shows": no_shows(week),
+        "weighted_lateness_minutes": float(weighted_lateness(week)),
+    }
     if held == 0:
-        return {"value": None, "level": None}
-    value = (
-        Fraction(100)
-        - 40 * Fraction(rescheduled(week), held)
-        - 30 * Fraction(no_shows(week), held)
-        - 30 * min(Fraction(1), weighted_lateness(week) / 15)
-    )
+        return {"value": None, "level": None, "components": components}
+    moved_points = 40 * Fraction(rescheduled(week), held)
+    missed_points = 30 * Fraction(no_shows(week), held)
+    late_points = 30 * min(Fraction(1), weighted_lateness(week) / 15)
+    components |= {
+        "reschedule_penalty": float(moved_points),
+        "no_show_penalty": float(missed_points),
+        "lateness_penalty": float(late_points),
+    }
+    value = 100 - moved_points - missed_points - late_points
     score = rounded(clamped(value, 0, 100), 2)
     assert score is not None
     if score < 55 or often_absent(week):
@@ -344,7 +424,7 @@ def health(week: Sequence[Session]) -> dict[str, Any]:
         level = "monitor"
     else:
         level = "stable"
-    return {"value": score, "level": level}
+    return {"value": score, "level": level, "components": components}
 
 
 def weighted_lateness(week: Sequence[Session]) -> Fraction:
@@ -378,9 +458,9 @@ def often_absent(week: Sequence[Session]) -> bool:
 
 
 def churn(sessions: Sequence[Session], today: date) -> dict[str, Any]:
-    """TCRS, with the number of days behind it and the trend."""
+    """TCRS, with the number of days behind it, the trend and the points of each signal."""
     if not sessions:
-        return {"value": None, "level": None, "days": 0, "trend": None}
+        return {"value": None, "level": None, "components": {"days": 0}}
     first_day = max(today - timedelta(days=13), min(session.day for session in sessions))
     days = (today - first_day).days + 1
     counts = []  # oldest first
@@ -397,19 +477,27 @@ def churn(sessions: Sequence[Session], today: date) -> dict[str, Any]:
     consistency = 0.0 if average == 0 else 1 / (1 + math.sqrt(variance) / float(average))
     steady = average > 0 and variance < average**2  # consistency > 0.5, but exactly
 
-    trend = "stable"
+    trend = None
     if days >= 4:
         half = days // 2
         change = sum(counts[-half:], Fraction(0)) / half - sum(counts[:half], Fraction(0)) / half
+        trend = "stable"
         if change < Fraction(-1, 2):
             trend = "declining"
-        elif change > Fraction(1, 2) and steady:
+        elif change > Fraction(1, 2):
             trend = "improving"
 
-    points = 0.5 * max(0.0, 1 - float(average) / 2)
-    points += 0.45 * (1 - consistency)
-    points += {"declining": 0.4, "improving": -0.2, "stable": 0.0}[trend]
-    points += 0.15 * (14 - days) / 14
+    signals = {
+        "activity_points": 0.5 * max(0.0, 1 - float(average) / 2),
+        "inconsistency_points": 0.45 * (1 - consistency),
+        "trend_points": 0.0,
+        "little_data_points": 0.15 * (14 - days) / 14,
+    }
+    if trend == "declining":
+        signals["trend_points"] = 0.4
+    elif trend == "improving" and steady:
+        signals["trend_points"] = -0.2
+    points = sum(signals.values())
     value = rounded(clamped(Fraction(points), 0, 1), 3)
     assert value is not None
     if days < 7:
@@ -420,22 +508,24 @@ def churn(sessions: Sequence[Session], today: date) -> dict[str, Any]:
         level = "monitor"
     else:
         level = "stable"
-    return {"value": value, "level": level, "days": days, "trend": trend}
+    components = {"days": days, "average": float(average), "consistency": consistency, "trend": trend, **signals}
+    return {"value": value, "level": level, "components": components}
 
 
 # Session scores (6)
 
 
-def session_quality(session: Session) -> int | None:
-    """SQS."""
+def session_quality(session: Session) -> dict[str, int] | None:
+    """What SQS takes off for being late, short and in technical trouble; None: it has none."""
     row, late = session.row, session.minutes_late
     if not session.completed or late is None or row["actual_end"] is None:
         return None
-    late_points = min(30, 2 * math.ceil(late))
     early = minutes(row["actual_end"], row["scheduled_end"])
-    short_points = 0 if early <= 5 else min(40, math.ceil(early))
-    tech_points = 10 if row["tech_issue"] else 0
-    return max(0, 100 - late_points - short_points - tech_points)
+    return {
+        "late": min(30, 2 * math.ceil(late)),
+        "short": 0 if early <= 5 else min(40, math.ceil(early)),
+        "tech": 10 if row["tech_issue"] else 0,
+    }
 
 
 def sqs_level(value: int) -> str:
@@ -499,18 +589,25 @@ def usable_turns(turns: Any) -> list[tuple[str, str]]:
 
 
 def words(text: str) -> list[str]:
-    """Runs of letters, digits and apostrophes, in one spelling."""
+    """Runs of letters, digits and the apostrophes between two of them, in one spelling.
+
+    At the edge of a word an apostrophe is a quotation mark, and part of none.
+    """
+    spelled = ["'" if character in APOSTROPHES else character for character in text.casefold()]
     found = []
     word = ""
-    for character in text.casefold() + " ":
-        if character in APOSTROPHES:
-            character = "'"
-        if character.isalnum() or character == "'":
+    for before, character, after in with_neighbours(spelled):
+        if character.isalnum() or (character == "'" and before.isalnum() and after.isalnum()):
             word += character
         elif word:
             found.append(word)
             word = ""
-    return found
+    return [*found, word] if word else found
+
+
+def with_neighbours(characters: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """Each with what stands before and after it."""
+    return zip([" ", *characters], characters, [*characters[1:], " "], strict=False)
 
 
 def occurrences(texts: Iterable[str], phrases: Iterable[str]) -> int:

@@ -2,29 +2,54 @@
 
 A history is drawn step by step: the application writes in up to two open transactions and outside them; two workers
 fold, claim, compute and publish, each step by itself and in any order; they are abandoned, lose their leases, fail;
-time passes. At its end everything is drained, and every row of the cache must be what the oracle, which knows only the
-rules and the application's tables, says. Then time passes once more, and it must hold again.
+operators recalculate, acknowledge and set thresholds; letters are sent; time passes, in some histories over a night
+with two midnights. At its end everything is drained, and every row of the cache and of the quality tables must be what
+the oracles, which know only the rules and the application's tables, say. Then time passes once more, and it must hold
+again.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from enum import Enum, auto
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
+from uuid import UUID
 
 import psycopg
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from psycopg.rows import dict_row
 
-from caas_worker import follow, queue, worker
-from caas_worker.db import Database
-from caas_worker.model import Claim, Failure, Scored
-from caas_worker.pipeline import Line
+from caas_worker import follow, queue, thresholds, tutors, worker
+from caas_worker.aggregate import aggregate
+from caas_worker.errors import ProfileNotFound
+from caas_worker.fold import Folder
+from caas_worker.model import Failure, Scored
+from caas_worker.quality.rules import QualityRules
+from caas_worker.strategies import Registry
+from caas_worker.strategies.agent import AgentStrategy
+from caas_worker.strategies.client import ClientStrategy
+from caas_worker.strategies.tutor import TutorStrategy
 from caas_worker.sweep import sweep
 from tests.oracle import Tables, expected
 from tests.proof import tables
-from tests.proof.writes import DAY, FOUNDERS, HOUR, PEOPLE, START, TICK, Write, inserts, writes, writes_at_once
+from tests.proof.acts import Act, Begun, Chore, Ended, Judged, Made, TakenBack, acts
+from tests.proof.hands import Bench, Hands
+from tests.proof.post import RECIPIENT, Post
+from tests.proof.writes import (
+    DAY,
+    FOUNDERS,
+    HOUR,
+    OLD_SESSION,
+    PEOPLE,
+    START,
+    TICK,
+    Write,
+    inserts,
+    reviews,
+    writes,
+)
+from tests.quality_oracle import day_of
 
 OURS = (
     "caas_changes", "caas_recalculation_queue", "caas_dead_entries", "caas_score_follow", "caas_touched_cells",
@@ -34,113 +59,17 @@ CLEAR = "; ".join(
     f"delete from {table}"
     for table in (
         "session_transcripts", "reschedules", "platform_events", "student_integration_links", "profile_graph",
-        "profile_reviews", "bookings", "listings", "role_details", "profiles", "caas_scores", *OURS, *tables.CELLS,
-        *tables.PUBLISHED,
+        "profile_reviews", "bookings", "listings", "role_details", "profiles", "caas_scores", "caas_rules", *OURS,
+        *tables.CELLS, *tables.PUBLISHED,
     )
 )  # fmt: skip
 
-sessions = st.integers(0, 1)
 workers = st.integers(0, 1)
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A write in a transaction that stays open."""
-
-    session: int
-    write: Write
-    isolation: str
-
-
-@dataclass(frozen=True)
-class TakenBack:
-    """A write whose savepoint is rolled back; what came before it in its transaction stays."""
-
-    session: int
-    write: Write
-
-
-@dataclass(frozen=True)
-class Ended:
-    """An open transaction ends well, is refused, or never was."""
-
-    session: int
-    commit: bool
-
-
-class Chore(Enum):
-    """What workers, operators and callers do besides; the worker is the one whose batch is not under way."""
-
-    FOLD = auto()
-    FOLD_WHAT_IS_NEW = auto()
-    LAPSE = auto()
-    LAPSE_AND_OVERTAKE = auto()
-    ABANDON = auto()
-    RELEASE = auto()
-    EVERYONE = auto()
-    RECALCULATE = auto()
-    SWEEP = auto()
-    FOLLOW = auto()
-
-
-@dataclass(frozen=True)
-class Made:
-    """A transaction of one statement, and what comes right after it."""
-
-    write: Write
-    then: Chore | None
-
-
-Act = Made | Begun | TakenBack | Ended | Chore
-chores = st.sampled_from(
-    [Chore.FOLD, Chore.FOLD, Chore.FOLD, Chore.LAPSE_AND_OVERTAKE, Chore.LAPSE_AND_OVERTAKE, *Chore]
-)
-made = st.builds(Made, writes_at_once, st.sampled_from([None, Chore.FOLD, Chore.FOLD, Chore.LAPSE_AND_OVERTAKE]))
-acts: st.SearchStrategy[Act] = st.one_of(
-    *[made] * 6,
-    st.builds(Begun, sessions, writes, st.sampled_from(["read committed", "serializable"])),
-    st.builds(TakenBack, sessions, writes),
-    st.builds(Ended, sessions, st.sampled_from([True, True, False])),
-    chores,
-)
 gaps = st.lists(acts, min_size=1, max_size=3)
 
 
-@dataclass
-class Bench:
-    """What a history is played on; each history clears it first."""
-
-    app: psycopg.Connection[Any]
-    writer: psycopg.Connection[Any]
-    """For transactions of one statement. It gives way at once, as the sessions do, where they meet."""
-    sessions: list[psycopg.Connection[Any]]
-    db: Database
-    make_line: Callable[[], Line]
-
-
-@dataclass
-class Hands:
-    """One worker and what it holds in its hands."""
-
-    line: Line
-    claim: Claim | None = None
-    scored: Scored | None = None
-
-    def take(self, size: int) -> None:
-        """Claim a batch."""
-        claim = self.line.claimant.claim(size, whole=True)
-        self.claim, self.scored = (claim if claim.entries else None), None
-
-    def publish(self) -> None:
-        """Publish the computed batch, as far as it is still this worker's."""
-        if self.claim and self.scored:
-            self.line.publish(self.claim, self.scored)
-            self.put_down()
-
-    def put_down(self) -> None:
-        """Forget the batch, without a word to the database."""
-        self.line.claimant.settle()
-        self.claim = self.scored = None
+BEGINNINGS = {"UTC": START, "America/Havana": datetime(2026, 10, 31, 16, tzinfo=UTC)}
+"""When a history begins where its days are counted, at noon: in Havana before a night with two midnights."""
 
 
 class Histories(RuleBasedStateMachine):
@@ -154,26 +83,60 @@ class Histories(RuleBasedStateMachine):
         self.app = self.bench.app
         with self.app.transaction():
             self.app.execute("set local session_replication_role = replica; " + CLEAR)
-        line = replace(self.bench.make_line(), clock=lambda _: self.now)
-        again = replace(self.bench.make_line(), clock=lambda _: self.now)
-        self.hands = [Hands(line), Hands(again)]
-        self.finisher = replace(self.bench.make_line(), clock=lambda _: self.now)
+        self.post = Post(self.app)
+        self.settle("UTC", None)
         self.later = [HOUR]
+        self.frozen: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+        self.seen_windows: set[tuple[Any, ...]] = set()
+        self.alerts: dict[UUID, str] = {}
+        self.reports: dict[UUID, UUID] = {}
+
+    def settle(self, zone: str, recipient: str | None) -> None:
+        """Make the workers."""
+        self.zone = zone
+        registry = Registry([TutorStrategy(), ClientStrategy(), AgentStrategy()], QualityRules(zone=zone))
+        line, again, self.finisher = (
+            replace(self.bench.make_line(), clock=lambda _: self.now, registry=registry, recipient=recipient)
+            for _ in range(3)
+        )
+        self.hands = [Hands(line), Hands(again)]
 
     @initialize(
-        others=st.lists(inserts(), max_size=12),
+        others=st.lists(inserts() | reviews, max_size=12),
+        said=st.lists(inserts(("session_transcripts",)), max_size=2),
+        taught=st.booleans(),
         scored=st.sampled_from([True, True, False]),
+        zone=st.sampled_from(["UTC", "UTC", "UTC", "America/Havana"]),
+        recipient=st.sampled_from([None, RECIPIENT]),
+        debounced=st.sampled_from([False, False, False, True]),
         later=st.lists(st.sampled_from([TICK, HOUR, 9 * DAY, 60 * DAY]), min_size=1, max_size=2),
     )
-    def begin(self, others: list[Write], scored: bool, later: list[timedelta]) -> None:
-        """A few people and rows about them, scored already or not."""
+    def begin(
+        self,
+        others: list[Write],
+        said: list[Write],
+        taught: bool,
+        scored: bool,
+        zone: str,
+        recipient: str | None,
+        debounced: bool,
+        later: list[timedelta],
+    ) -> None:
+        """A few people and rows about them, scored already or not; one worker waits for further changes, or not."""
+        self.now = BEGINNINGS[zone]
+        self.settle(zone, recipient)
+        if debounced:
+            hands = self.hands[0]
+            hands.line = replace(hands.line, folder=Folder(self.bench.db, 1_000, debounce_seconds=3_600))
         with self.app.transaction():
             for statement in FOUNDERS:
                 self.app.execute(statement.encode())
-        for write in others:
+        for write in [*([OLD_SESSION] if taught else []), *others, *said]:
             self._write(self.bench.writer, write)
         if scored:
             self._drain()
+            self._compare()
+            self.seen_windows = set()  # from here on tutors may cease to be some
         self.later = later
 
     @rule(worker=workers, first=writes, size=st.integers(1, 6), gaps=st.tuples(gaps, gaps, gaps))
@@ -228,7 +191,7 @@ class Histories(RuleBasedStateMachine):
     @rule(by=st.sampled_from([TICK, HOUR, 9 * DAY]))
     def time_passes(self, by: timedelta) -> None:
         """The clock moves on, to the next due time where one lies before that."""
-        self.now = min([self.now + by, *self._due_until(self.now + by)])
+        self._move_on(min([self.now + by, *self._due_until(self.now + by)]))
 
     def _act(self, act: Act, worker: int) -> None:
         other = self.hands[1 - worker]
@@ -248,6 +211,13 @@ class Histories(RuleBasedStateMachine):
                     connection.execute("rollback to savepoint half")
             case Ended(session, commit):
                 self._end(session, commit=commit)
+            case Judged(tutor, rate):
+                self._judge(tutor, rate)
+            case _:
+                self._do(act, other)
+
+    def _do(self, chore: Chore, other: Hands) -> None:
+        match chore:
             case Chore.FOLD:
                 other.line.fold(whole=True)
             case Chore.FOLD_WHAT_IS_NEW:
@@ -274,6 +244,21 @@ class Histories(RuleBasedStateMachine):
                 sweep(self.bench.db, 2, self.now)
             case Chore.FOLLOW:
                 follow.follow(self.bench.db, None)
+            case Chore.AGGREGATE:
+                self._lapse()  # or it would wait for the other worker
+                assert aggregate(self.bench.db, other.line).failures == 0
+            case Chore.ACKNOWLEDGE:
+                for (alert,) in self.app.execute("select id from tutor_alerts where status = 'open'").fetchall():
+                    tutors.acknowledge(self.bench.db, alert, "ann")
+            case Chore.POST:
+                self.post.round(self.bench.db)
+
+    def _judge(self, tutor: UUID, rate: float | None) -> None:
+        with suppress(ProfileNotFound):
+            if rate is None:
+                thresholds.clear_threshold(self.bench.db, tutor)
+            else:
+                thresholds.set_threshold(self.bench.db, tutor, rate, "ann")
 
     def _begun(self, session: int, isolation: str) -> psycopg.Connection[Any]:
         connection = self.bench.sessions[session]
@@ -288,10 +273,12 @@ class Histories(RuleBasedStateMachine):
             self.bench.sessions[session].execute("rollback")
 
     def _lapse(self) -> None:
-        """Every lease ends; whoever still works on its batch does not know."""
+        """Every lease and every debounce ends; whoever still works on its batch does not know."""
         self.app.execute(
-            "update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s' "
-            "where token is not null"
+            "update caas_recalculation_queue set "
+            "lease_until = case when token is not null then clock_timestamp() - interval '1 s' end, "
+            "due_at = least(due_at, clock_timestamp()) "
+            "where token is not null or due_at is not null"
         )
         self.finisher.claimant.wake(now=True)
 
@@ -305,10 +292,10 @@ class Histories(RuleBasedStateMachine):
             self._compare()
             for step in self.later:
                 # to the last due time within the step, and from there a tick on
-                self.now = max([self.now, *self._due_until(self.now + step)])
+                self._move_on(max([self.now, *self._due_until(self.now + step)]))
                 self._drain()
                 self._compare()
-                self.now += step
+                self._move_on(self.now + step)
                 self._drain()
                 self._compare()
         finally:
@@ -319,11 +306,22 @@ class Histories(RuleBasedStateMachine):
         """The statement, or nothing where the application's own constraints or another transaction's lock refuse it."""
         try:
             with connection.transaction():
-                connection.execute(write.statement, write.values)
+                connection.execute(write.statement, [self._here(value) for value in write.values])
         except psycopg.errors.SerializationFailure:
             connection.execute("rollback")
         except (psycopg.errors.IntegrityError, psycopg.errors.LockNotAvailable):
             pass
+
+    def _here(self, value: Any) -> Any:
+        """A time that is written as if every history began at START."""
+        return value + (BEGINNINGS[self.zone] - START) if isinstance(value, datetime) else value
+
+    def _move_on(self, moment: datetime) -> None:
+        """It is then. The windows of the days before are frozen."""
+        self.now = moment
+        query = "select * from tutor_performance_metrics where calculation_date < %s"
+        for row in self.app.cursor(row_factory=dict_row).execute(query, (day_of(self.now, self.zone),)):
+            self.frozen[_key(row)] = row
 
     def _due_until(self, end: datetime) -> list[datetime]:
         query = (
@@ -333,6 +331,8 @@ class Histories(RuleBasedStateMachine):
         return [due for (due,) in self.app.execute(query, (self.now, end) * 2).fetchall()]
 
     def _drain(self) -> None:
+        self.alerts = dict(self.app.execute("select id, status from tutor_alerts").fetchall())
+        self.reports = dict(self.app.execute("select booking_id, profile_id from email_reports").fetchall())
         assert [sweep(self.bench.db, 100, self.now) for _ in range(2)][1] == 0, "each due time is marked once"
         dead = [row[0] for row in self.app.execute("select profile_id from caas_dead_entries").fetchall()]
         if dead:
@@ -346,9 +346,9 @@ class Histories(RuleBasedStateMachine):
             application = Tables.load(self.app)
             cached = self.app.cursor(row_factory=dict_row).execute("select * from caas_scores").fetchall()
             others = [self.app.execute(f"select count(*) from {table}".encode()).fetchone() for table in OURS]
-            quality = tables.QualityTables.load(self.app)
+            quality = tables.QualityTables.load(self.app, self.zone)
         assert others == [(0,)] * len(OURS)
-        quality.compare(self.now)
+        self._compare_quality(quality)
         wanted = expected(application, self.now)
         seen = {row["profile_id"]: row for row in cached}
         assert seen.keys() == wanted.keys()
@@ -368,6 +368,23 @@ class Histories(RuleBasedStateMachine):
             inputs = {name: row["score_inputs"].get(name) for name in score.statistics}
             assert rounded(inputs) == rounded(score.statistics), f"{profile['id']} at {self.now}"
             assert profile["caas_score"] == score.total
+
+    def _compare_quality(self, quality: tables.QualityTables) -> None:
+        """The tables, and what may have become of their rows since the drain, a past day or the last look.
+
+        Windows go when their tutor ceases to be one, which nobody does between two looks.
+        """
+        quality.compare(self.now)
+        quality.compare_alerts_since(self.alerts, self.now)
+        quality.compare_reports_since(self.reports, self.now)
+        windows = {_key(row): row for row in quality.rows["tutor_performance_metrics"]}
+        assert self.seen_windows <= windows.keys()
+        assert windows == {key: self.frozen.get(key, row) for key, row in windows.items()}, "a past day's changed"
+        self.seen_windows = set(windows)
+
+
+def _key(windows: Mapping[str, Any]) -> tuple[Any, ...]:
+    return windows["profile_id"], windows["time_window"], windows["calculation_date"]
 
 
 def rounded(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from caas_worker.db import Database
 from caas_worker.pipeline import Line
-from tests.proof.histories import Bench, Histories
+from tests.proof.hands import Bench
+from tests.proof.histories import Histories
 
 EXAMPLES = int(os.environ.get("CAAS_TEST_EXAMPLES", "1000"))
 STEPS = 6

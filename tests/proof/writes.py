@@ -33,7 +33,7 @@ moments = st.sampled_from(
         START - 90 * DAY - TICK, START - 90 * DAY, START - 90 * DAY + TICK, START - 89 * DAY,
         START - 6 * DAY - 12 * HOUR, START - 6 * DAY - 12 * HOUR - TICK, START - 5 * DAY, START - 3 * DAY,
         START - 2 * DAY, START - 12 * HOUR - TICK, START - 12 * HOUR, START - 10 * MINUTE, START - TICK, START,
-        START + TICK, START + HOUR, START + 9 * DAY, START + 400 * DAY,
+        START + TICK, START + HOUR, START + 12 * HOUR, START + 13 * HOUR - TICK, START + 9 * DAY, START + 400 * DAY,
     ]
 )  # fmt: skip
 people = st.sampled_from(PEOPLE)
@@ -64,7 +64,7 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "bio": maybe(texts("", " " * 60, "b" * 50, "b" * 51)),
         "bio_video_url": maybe(texts("\t", "v")),
         "avatar_url": maybe(texts(" ", "a")),
-        "status": texts("active", "inactive"),
+        "status": maybe(texts("active", "active", "inactive", "churned")),
         "display_name": texts("Ana", "Ben"),
     },
     "role_details": {
@@ -92,7 +92,7 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
         "cancelled_by": maybe(texts("tutor", "client")),
         "no_show_by": maybe(texts("tutor", "client")),
         "payment_status": maybe(texts("Succeeded", "Failed")),
-        "session_number": maybe(st.just(1)),
+        "session_number": maybe(st.sampled_from([1, 1, 2])),
         "actual_start": maybe(moments),
         "actual_end": maybe(moments),
         "tech_issue": maybe(flags),
@@ -142,6 +142,10 @@ COLUMNS: Mapping[str, Mapping[str, st.SearchStrategy[Any]]] = {
                 [{"speaker": "tutor", "text": "Hello"}],
                 [{"speaker": "tutor", "text": "What is your goal for today? Well done! To sum up, next time: more."}],
                 [{"speaker": "student", "text": "I don\u2019t understand. I'm lost. I'm confused."}],
+                [
+                    {"speaker": "Tutor", "text": "\u2018What is your goal for today?\u2019 'Well done', I'd say."},
+                    {"speaker": "student", "text": "''I'm lost'' ' `I'm confused` ' \u2018I don\u2019t get it\u2019"},
+                ],
                 [{"text": "Nobody said this"}],
             ]
         ).map(Jsonb),
@@ -252,11 +256,46 @@ moves = st.builds(
     COLUMNS["listings"]["id"],
     st.sampled_from(PEOPLE[:2]),
 )
+reviews = st.builds(
+    lambda review, rating, booking: _write(
+        "insert into {} ({}, reviewer_id, reviewee_id, booking_id, rating) select %s, b.client_id, l.profile_id, b.id, "
+        "%s from bookings as b join listings as l on l.id = b.listing_id where b.id = %s on conflict ({}) do update "
+        "set reviewer_id = excluded.reviewer_id, reviewee_id = excluded.reviewee_id, booking_id = excluded.booking_id, "
+        "rating = excluded.rating",
+        ["profile_reviews", "id", "id"],
+        [review, rating, booking],
+    ),
+    *(COLUMNS["profile_reviews"][name] for name in ("id", "rating")),
+    st.sampled_from(BOOKINGS),
+)
+"""Of a session's tutor by its client: others seldom count for a session."""
+OLD_SESSION = _write(
+    "insert into {} (id, listing_id, client_id, status, scheduled_start, scheduled_end) "
+    "values (%s, %s, %s, %s, %s, %s)",
+    ["bookings"],
+    [UUID(int=206), LISTINGS[0], PEOPLE[2], "Completed", START - 30 * DAY, START - 30 * DAY + HOUR],
+)
+"""Whose tutor has done nothing since: an alert."""
+callings = st.builds(
+    lambda roles, tutor: _write("update {} set {} = %s where {} = %s", ["profiles", "roles", "id"], [roles, tutor]),
+    COLUMNS["profiles"]["roles"],
+    st.sampled_from(PEOPLE[:2]),
+)
+"""A founder is a tutor, or none any more."""
 truncates = st.sampled_from(["profile_reviews", "student_integration_links", "platform_events", "profile_graph"]).map(
     lambda table: _write("truncate {}", [table], [])
 )
 writes = st.one_of(
-    inserts(), inserts(("bookings", "profile_graph")), updates(), deletes(), toggles, toggles, toggles, moves
+    inserts(),
+    inserts(("bookings", "profile_graph")),
+    updates(),
+    deletes(),
+    toggles,
+    toggles,
+    toggles,
+    moves,
+    reviews,
+    callings,
 )
 writes_at_once = st.one_of(writes, writes, writes, writes, truncates)
 """A truncate in a transaction that stays open would make everyone wait for it, as anywhere."""

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.quick
 NOW = datetime(2026, 5, 4, 20, tzinfo=UTC)  # a Monday
 TODAY = NOW.date()
 TUTOR, LISTING, CLIENT, OTHER_CLIENT = UUID(int=1), UUID(int=2), UUID(int=3), UUID(int=4)
+DAILY_COUNTS = ("sessions", "sessions_completed", "reschedules_tutor_initiated", "no_shows", "avg_lateness_min")
 
 PHRASES = Phrases(
     goal_setting=("what would you like",),
@@ -130,14 +131,53 @@ def test_a_day_counts_its_sessions_only() -> None:
     ]
     reschedules = moved_by("tutor", day[3:4]) + moved_by("student", day[4:5]) + moved_by("tutor", day[7:8])
     found = quality(world(day, reschedules=reschedules), NOW)
-    assert found.daily == {
-        (TUTOR, TODAY - timedelta(days=1)): {
-            "sessions": 7,
-            "sessions_completed": 3,
-            "reschedules_tutor_initiated": 1,
-            "no_shows": 1,
-            "avg_lateness_min": 3.5,
-        }
+    [(key, counted)] = found.daily.items()
+    assert key == (TUTOR, TODAY - timedelta(days=1))
+    assert {name: counted[name] for name in DAILY_COUNTS} == {
+        "sessions": 7,
+        "sessions_completed": 3,
+        "reschedules_tutor_initiated": 1,
+        "no_shows": 1,
+        "avg_lateness_min": 3.5,
+    }
+
+
+def test_a_day_sums_what_the_metrics_are_made_from() -> None:
+    day = [
+        booking(0, 1, late=10, session_number=1, engagement_score=Decimal("0.25"), learning_objectives_met=True),
+        booking(1, 1, late=10.5, session_number=1, engagement_score=Decimal("0.5"), learning_objectives_met=False),
+        booking(2, 1),
+        booking(3, 1, "No-show", late=1, no_show_by="tutor", engagement_score=Decimal(0), learning_objectives_met=True),
+    ]
+    reviews = [review(0, 5), review(0, 3, None), review(1, 4), review(2, 1), review(2, 1, TUTOR), review(3, None)]
+    [counted] = quality(world(day, profile_reviews=reviews), NOW).daily.values()
+    assert {name: of for name, of in counted.items() if name not in DAILY_COUNTS} == {
+        "lateness_min": 20.5,
+        "started": 2,
+        "on_time": 1,
+        "ratings": 4,
+        "rating_sum": 13,
+        "first_ratings": 3,
+        "first_ratings_good": 2,
+        "engagement_count": 3,
+        "engagement_sum": 0.75,
+        "objectives_answered": 3,
+        "objectives_met": 2,
+    }
+
+
+def test_a_day_with_a_log_in_or_an_answer_that_counts_has_events() -> None:
+    told = [
+        event(0),
+        event(0.1),
+        event(0.2, {"response_time_minutes": 90.5}),
+        event(0.2, {"response_time_minutes": 0}),
+        event(0.2, {"response_time_minutes": -1}),
+        event(2, {"response_time_minutes": "10"}),
+        event(-0.01),
+    ]
+    assert quality(world([], platform_events=told), NOW).events == {
+        (TUTOR, TODAY): {"logins": 2, "responses": 2, "response_minutes": 90.5}
     }
 
 
@@ -208,6 +248,13 @@ def test_metrics_of_a_week() -> None:
         "learning_objectives_met_pct": 66.67,  # red
         "response_time_avg_minutes": 5.18,  # 5.175
         "performance_tier": "At Risk",
+    }
+    assert found.flags[TUTOR, "7day"] == {
+        "first_session_success_rate": "red",
+        "reschedule_rate": "red",
+        "no_show_count": "green",
+        "engagement_score": "red",
+        "learning_objectives_met_pct": "red",
     }
 
 
@@ -306,6 +353,17 @@ def test_health_of_a_mixed_week() -> None:
     found = quality(world(week, reschedules=reschedules), NOW)
     # 8 sessions; weighted = 0.6 * 10 + 0.4 * 2.5 = 7: 100 - 40 / 8 - 30 / 8 - 30 * 7 / 15
     assert score(found, "ths") == (77.25, "stable")
+    assert found.scores[TUTOR, "ths"]["components"] == {
+        "sessions": 8,
+        "sessions_completed": 6,
+        "reschedules_tutor_initiated": 1,
+        "no_shows": 1,
+        "weighted_lateness_minutes": 7.0,
+        "reschedule_penalty": 5.0,
+        "no_show_penalty": 3.75,
+        "lateness_penalty": 14.0,
+    }
+    assert found.behind[TUTOR, "high_reliability_risk"] == (77.25, None)
     assert found.alerts[TUTOR, "high_reliability_risk"] is False
 
 
@@ -392,6 +450,22 @@ def test_churn(days_ago: Sequence[float], value: float, level: str, alert: bool 
     assert found.alerts[TUTOR, "churn_risk"] is alert
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "trend", "points"),
+    [
+        ([2, 2, 2], None, 0.0),  # three days
+        ([3, 2, 1, 0], "stable", 0.0),
+        ([3, 3, 2, 1, 0], "stable", 0.0),  # half a session less
+        ([3, 3, 2, 2, 1, 0], "declining", 0.4),
+        ([3, 2, 1, 1, 0, 0], "improving", -0.2),
+        ([100, *range(7)], "improving", 0.0),  # not consistent: it earns nothing
+    ],
+)
+def test_trends_of_churn(days_ago: Sequence[float], trend: str | None, points: float) -> None:
+    components = quality(world(bookings(days_ago)), NOW).scores[TUTOR, "tcrs"]["components"]
+    assert (components["trend"], components["trend_points"]) == (trend, points)
+
+
 def test_the_first_ever_session_need_not_be_a_completed_one() -> None:
     found = quality(world(bookings([6], "No-show") + bookings([-1], first=50)), NOW)
     assert score(found, "tcrs") == (1.0, "high_risk")  # 0.5 + 0.45 + 0.075, clamped
@@ -416,7 +490,17 @@ def test_the_first_ever_session_need_not_be_a_completed_one() -> None:
 def test_session_quality(late: float, early: float, tech_issue: bool | None, value: int, level: str) -> None:
     session = booking(0, 1, late=late, early=early, tech_issue=tech_issue)
     found = quality(world([session]), NOW)
-    assert found.sessions == {(session["id"], "sqs"): {"profile_id": TUTOR, "value": value, "level": level}}
+    [(key, row)] = found.sessions.items()
+    lost = row.pop("components")
+    assert key == (session["id"], "sqs")
+    assert row == {
+        "profile_id": TUTOR,
+        "client_id": CLIENT,
+        "starts_at": session["scheduled_start"],
+        "value": value,
+        "level": level,
+    }
+    assert (100 - sum(lost.values()), lost["tech"]) == (value, 10 if tech_issue else 0)
 
 
 def test_no_session_quality_without_both_times_or_completion() -> None:
@@ -509,16 +593,39 @@ def test_whose_first_session_it_is() -> None:
     transcripts = [{"booking_id": row["id"], "turns": GOOD if row["id"].int != 104 else GOOD[1:2]} for row in taught]
     found = quality(world(taught, session_transcripts=transcripts), NOW, "UTC", PHRASES)
     assert {booking_id.int for booking_id, _ in found.sessions} == {101, 104, 105}
-    assert found.sessions[UUID(int=104), "fsrs"] == {"profile_id": TUTOR, "value": 60, "level": "high_risk"}
+    assert found.sessions[UUID(int=104), "fsrs"] == {
+        "profile_id": TUTOR,
+        "client_id": OTHER_CLIENT,
+        "starts_at": taught[4]["scheduled_start"],
+        "value": 60,
+        "level": "high_risk",
+    }
     assert found.alerts[TUTOR, "poor_first_session"] is False  # the latest is 105
+    assert found.behind[TUTOR, "poor_first_session"] == (0, UUID(int=105))
 
 
 def test_phrases_are_whole_words_in_any_spelling() -> None:
     assert words("It\u2019s _HI_, 2nd-hand") == ["it's", "hi", "2nd", "hand"]
+    assert words("") == words("'") == words("_ \u2019 ''") == []
     assert occurrences(["this", "hi! Hi"], ["hi"]) == 2
     assert occurrences(["so very confused, confused"], ["confused", "very confused"]) == 2
     assert occurrences(["I", "see"], ["i see"]) == 0
     assert occurrences(["anything"], ["", "..."]) == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["'well done'", "\u2018Well done\u2019", "'well' done", "`Well done!'", "''well done''", "well 'done"]
+)
+def test_quotation_marks_belong_to_no_word(said: str) -> None:
+    assert words(said) == ["well", "done"]
+    assert occurrences([said], ["well done"]) == 1
+
+
+def test_apostrophes_between_letters_belong_to_the_word() -> None:
+    assert words("I'm at the students' rock'n'roll, 'tis the '90s") == [
+        "i'm", "at", "the", "students", "rock'n'roll", "tis", "the", "90s",
+    ]  # fmt: skip
+    assert words("don''t") == ["don", "t"]
 
 
 # Reschedule risk
