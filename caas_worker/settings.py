@@ -52,7 +52,10 @@ class Settings(BaseSettings):
         default=0.1,
         gt=0,
         le=1,
-        description="Largest share of its time that a worker is at work while it keeps up; with full batches it is 1.",
+        description=(
+            "Share of its time that a worker is at work while it keeps up, in rests of up to the poll interval; "
+            "after longer turns it is half, with full batches 1."
+        ),
     )
     debounce_seconds: float = Field(
         default=0,

@@ -7,6 +7,9 @@
 -- its size: a plan made while a table was empty would walk all of it for every id. What each part knows is brought
 -- together by a union and a last grouping: a join would be planned for the ten ids that a generic plan expects, and be
 -- quadratic.
+-- For the same reason rows to be deleted are looked up first, and deleted by their ctid: nobody else writes them while
+-- the entry of their profile is locked. A delete that joins the ids has read a whole table for every batch. (Held by
+-- tests/integration/test_plans_made_on_empty_tables.py.)
 create or replace function caas_count_pairs(
     profile_ids uuid[],
     others uuid[] default null

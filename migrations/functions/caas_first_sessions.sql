@@ -74,22 +74,25 @@ begin
     from single as s;
 
     delete from public.session_scores as s
-    using (
-        select ids.profile_id
-        from unnest(every_client) as ids (profile_id)
-        offset 0
-    ) as ids
-    where s.profile_id = ids.profile_id
+    where s.profile_id = any(every_client)
         and s.score_type = 'fsrs';
     delete from public.session_scores as s
-    using (
-        select ids.*
-        from unnest(pair_tutors, pair_clients) as ids (profile_id, client_id)
-        offset 0
-    ) as ids
-    where s.profile_id = ids.profile_id
-        and s.score_type = 'fsrs'
-        and s.client_id = ids.client_id;
+    where s.ctid = any(
+        array(
+            select gone.ctid
+            from unnest(pair_tutors, pair_clients) as ids (profile_id, client_id)
+            cross join lateral (
+                select judged.ctid
+                from public.session_scores as judged
+                where judged.profile_id = ids.profile_id
+                    and judged.score_type = 'fsrs'
+                    and judged.client_id = ids.client_id
+                offset 0
+            ) as gone
+        )
+    )
+        -- it may move to another tutor while this waits
+        and s.profile_id = any(pair_tutors);
 
     return query
     select

@@ -6,6 +6,8 @@
 -- A listed row is held from before its total is read until it is struck off: a newer total that is published meanwhile
 -- waits to be listed (caas_cache), and is listed anew. Rows that a publishing batch holds are skipped.
 -- Of the given profiles, those are compared too that are not listed: the application may have written the column.
+-- Scores are looked up in place, not by exists: that becomes a join, which a plan made on an empty table may merge
+-- through all of them.
 -- public is on the search_path because the application's own triggers on profiles run under it. So every function and
 -- operator whose types are not exactly those of one in pg_catalog names its schema: whoever may create in public could
 -- otherwise offer a closer match, and have the worker run it. (Held by tests/security/test_escalation.py.)
@@ -64,17 +66,16 @@ begin
             select p.id
             from public.profiles as p
             where p.id = any(profile_ids)
-                and exists(
-                    select
+                and (
+                    select s.total_score::numeric is distinct from p.caas_score::numeric
                     from public.caas_every_score as s
                     where s.profile_id = p.id
-                        and s.total_score::numeric is distinct from p.caas_score::numeric
                 )
-                and not exists(
-                    select
+                and (
+                    select f.profile_id
                     from public.caas_score_follow as f
                     where f.profile_id = p.id
-                )
+                ) is null
             for no key update skip locked
         ) as d;
     end if;
@@ -85,11 +86,10 @@ begin
         where s.profile_id = p.id
     )
     where p.id = any(pg_catalog.array_cat(listed, differing))
-        and exists(
-            select
+        and (
+            select s.total_score::numeric is distinct from p.caas_score::numeric
             from public.caas_every_score as s
             where s.profile_id = p.id
-                and s.total_score::numeric is distinct from p.caas_score::numeric
         );
     get diagnostics followed = row_count;
     delete from public.caas_score_follow as f

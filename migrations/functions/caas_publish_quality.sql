@@ -320,6 +320,7 @@ begin
         auto_resolved = not l.is_active
     from unnest(standing_ids, judged_values, actives, sessions) as l (standing_id, value, is_active, booking_id)
     where t.id = l.standing_id
+        and t.id = any(standing_ids)  -- said twice: else a plan made on an empty table reads every alert
         and t.status <> 'resolved';
 
     update public.tutor_alerts as t

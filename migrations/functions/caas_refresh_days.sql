@@ -5,8 +5,8 @@
 -- email_reports where there is a recipient.
 --
 -- The days since the last time are always written anew: a session that lay in the future then may have begun, and may
--- be its client's first. A mark
--- names a day of UTC, which lies in one or two of the zone's. What was touched of others than tutors is forgotten.
+-- be its client's first. A mark names a day of UTC, which lies in one or two of the zone's. What was touched of others
+-- than tutors is forgotten. Why rows are deleted by ctid: see caas_count_pairs.
 -- settled: those of the claimed whose outcome is published now, whether tutors or not. A report is written for a
 -- session of the last two days that a change brought, not for what a whole refresh finds. Returns those of the settled
 -- that are still the token's: tutors, whose scores are to follow, and whether every cell of theirs is written anew, and
@@ -25,6 +25,7 @@ language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_sort = off
 set plan_cache_mode = force_generic_plan
 set jit = off
 as $function$
@@ -158,35 +159,56 @@ begin
     end if;
 
     delete from public.tutor_daily_aggregates as d
-    using (
-        select ids.*
-        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
-        offset 0
-    ) as i
-    where d.profile_id = i.profile_id
-        and d.day >= i.from_day
-        and d.day < i.to_day;
+    where d.ctid = any(
+        array(
+            select gone.ctid
+            from unnest(item_ids, from_days, to_days) as i (profile_id, from_day, to_day)
+            cross join lateral (
+                select cell.ctid
+                from public.tutor_daily_aggregates as cell
+                where cell.profile_id = i.profile_id
+                    and cell.day >= i.from_day
+                    and cell.day < i.to_day
+                offset 0
+            ) as gone
+        )
+    );
     delete from public.caas_daily_events as d
-    using (
-        select ids.*
-        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
-        offset 0
-    ) as i
-    where d.profile_id = i.profile_id
-        and d.day >= i.from_day
-        and d.day < i.to_day;
+    where d.ctid = any(
+        array(
+            select gone.ctid
+            from unnest(item_ids, from_days, to_days) as i (profile_id, from_day, to_day)
+            cross join lateral (
+                select cell.ctid
+                from public.caas_daily_events as cell
+                where cell.profile_id = i.profile_id
+                    and cell.day >= i.from_day
+                    and cell.day < i.to_day
+                offset 0
+            ) as gone
+        )
+    );
     delete from public.session_scores as s
-    using (
-        select ids.*
-        from unnest(item_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
-        offset 0
-    ) as i
-    where s.profile_id = i.profile_id
-        and s.score_type = 'sqs'
-        and s.starts_at >= (i.from_day::timestamp at time zone zone) - interval '3 hours'
-        and s.starts_at < (i.to_day::timestamp at time zone zone) + interval '3 hours'
-        and (s.starts_at at time zone zone)::date >= i.from_day
-        and (s.starts_at at time zone zone)::date < i.to_day;
+    where s.ctid = any(
+        array(
+            select gone.ctid
+            from unnest(item_ids, from_days, to_days) as i (profile_id, from_day, to_day)
+            cross join lateral (
+                select judged.ctid
+                from public.session_scores as judged
+                where judged.profile_id = i.profile_id
+                    and judged.score_type = 'sqs'
+                    and judged.starts_at >= (i.from_day::timestamp at time zone zone) - interval '3 hours'
+                    and judged.starts_at < (i.to_day::timestamp at time zone zone) + interval '3 hours'
+                    and (judged.starts_at at time zone zone)::date >= i.from_day
+                    and (judged.starts_at at time zone zone)::date < i.to_day
+                order by judged.starts_at
+                offset 0
+            ) as gone
+        )
+    )
+        -- it may move to another tutor while this waits
+        and s.profile_id = any(item_ids);
 
     with sessions as materialized (
         select t.*

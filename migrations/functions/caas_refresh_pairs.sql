@@ -119,32 +119,41 @@ begin
 
     if touched is not null then
         delete from public.caas_pair_cells as c
-        using (
-            select
-                ids.profile_id,
-                case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end as bucket,
-                coalesce(ids.other_id, '00000000-0000-0000-0000-000000000000') as other_id
-            from unnest(touched, touched_others) as ids (profile_id, other_id)
-            offset 0
-        ) as gone
-        where c.profile_id = gone.profile_id
-            and c.bucket = gone.bucket
-            and c.other_id = gone.other_id;
+        where c.ctid = any(
+            array(
+                select gone.ctid
+                from unnest(touched, touched_others) as ids (profile_id, other_id)
+                cross join lateral (
+                    select cell.ctid
+                    from public.caas_pair_cells as cell
+                    where cell.profile_id = ids.profile_id
+                        and cell.bucket
+                        = case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end::smallint
+                        and cell.other_id = coalesce(ids.other_id, '00000000-0000-0000-0000-000000000000')
+                    offset 0
+                ) as gone
+            )
+        );
         insert into public.caas_pair_cells (
             profile_id, bucket, other_id, paid, free, recorded, unlogged, ratings, rating_sum
         )
         select c.*
         from public.caas_count_pairs(touched, touched_others) as c;
         delete from public.caas_pair_sums as s
-        using (
-            select distinct
-                ids.profile_id,
-                case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end as bucket
-            from unnest(touched, touched_others) as ids (profile_id, other_id)
-            offset 0
-        ) as gone
-        where s.profile_id = gone.profile_id
-            and s.bucket = gone.bucket;
+        where s.ctid = any(
+            array(
+                select gone.ctid
+                from unnest(touched, touched_others) as ids (profile_id, other_id)
+                cross join lateral (
+                    select summed.ctid
+                    from public.caas_pair_sums as summed
+                    where summed.profile_id = ids.profile_id
+                        and summed.bucket
+                        = case when ids.other_id is null then 256 else uuid_hash(ids.other_id) & 255 end::smallint
+                    offset 0
+                ) as gone
+            )
+        );
         insert into public.caas_pair_sums (
             profile_id, bucket, paid, free, recorded, unlogged, ratings, rating_sum, clients, returning_clients
         )
