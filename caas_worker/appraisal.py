@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.numeric import FloatLoader
 
-from caas_worker.quality.alerts import conditions
+from caas_worker.quality.alerts import FIGURES, SCORE_BEHIND, conditions
 from caas_worker.quality.fsrs import fsrs
 from caas_worker.quality.model import Metrics, QualityScore, SessionQuality, TutorSums, WindowSums
 from caas_worker.quality.reschedule import reschedule_risk
@@ -27,6 +27,14 @@ from caas_worker.sql import statements
 
 NOTHING = WindowSums(*[0.0] * 17)
 TIER_WINDOW = "30day"
+
+
+class Unappraised(Exception):
+    """Scores of these tutors could not be computed: nothing of theirs may be published, their cells neither."""
+
+    def __init__(self, failures: Mapping[UUID, Exception]) -> None:
+        super().__init__(f"{len(failures)} could not be appraised")
+        self.failures = failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +84,7 @@ def publish(
     now: datetime,
     rules: QualityRules,
     recipient: str | None,
-) -> dict[UUID, Exception]:
+) -> None:
     """Write cells and quality scores of those tutors of a batch that are still the token's.
 
     In the caller's transaction, which must read from cells.
@@ -86,8 +94,8 @@ def publish(
         tutors, others: those of the batch that are published now; the tables of others are emptied.
         recipient: who gets mails of new sessions and alerts.
 
-    Returns:
-        The tutors whose scores could not be computed.
+    Raises:
+        Unappraised: the transaction is to be rolled back, and repeated without those tutors.
     """
     queries = statements("cells")
     ours = connection.execute(
@@ -103,7 +111,7 @@ def publish(
         },
     ).fetchall()
     if not ours:
-        return {}
+        return
     whole = {profile_id: is_whole for profile_id, is_tutor, is_whole in ours if is_tutor}
     failures: dict[UUID, Exception] = {}
     firsts = _first_sessions(connection, [row[0] for row in ours], whole, now, rules, failures)
@@ -115,20 +123,19 @@ def publish(
             rows.append(_row(sums.profile_id, appraise(sums, next_due_at)))
         except Exception as error:
             failures[sums.profile_id] = error
+    if failures:
+        raise Unappraised(failures)
     connection.execute(
         queries["publish_quality"],
         {
-            "tutors": json.dumps([row for row in rows if row["profile_id"] not in failures], default=str),
-            "firsts": json.dumps([row for row in firsts if row["profile_id"] not in failures], default=str),
+            "tutors": json.dumps(rows, default=str),
+            "firsts": json.dumps(firsts, default=str),
             "others": [profile_id for profile_id, is_tutor, _ in ours if not is_tutor],
             "as_of": now,
             "today": today,
             "recipient": recipient,
         },
     )
-    if failures:
-        connection.execute(queries["judge_again"], {"profile_ids": list(failures)})
-    return failures
 
 
 def _first_sessions(
@@ -185,7 +192,7 @@ def _row(profile_id: UUID, appraised: Appraised) -> dict[str, Any]:
         "metrics": [{"time_window": window, **_fields(of)} for window, of in appraised.metrics.items()],
         "scores": [_score(score) for score in appraised.scores.values()],
         "alerts": [
-            {"alert_type": alert, "value": _value_behind(alert, appraised), "is_active": is_active}
+            {"alert_type": alert, "is_active": is_active, **_behind(alert, appraised)}
             for alert, is_active in appraised.alerts.items()
         ],
         "summary": _fields(appraised.summary),
@@ -199,8 +206,9 @@ def _fields(value: Metrics | Summary) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__slots__}
 
 
-def _value_behind(alert: str, appraised: Appraised) -> float | None:
-    return appraised.scores["tcrs" if alert == "churn_risk" else "ths"].value
+def _behind(alert: str, appraised: Appraised) -> dict[str, Any]:
+    score = appraised.scores[SCORE_BEHIND[alert]]
+    return {"value": score.value, "figures": {name: score.components.get(name) for name in FIGURES[alert]}}
 
 
 def _score(score: QualityScore) -> dict[str, Any]:

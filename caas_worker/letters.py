@@ -98,7 +98,7 @@ def report_letter(report: Report, tutor_url: str | None = None) -> Letter:
         tutor_url: a tutor's page, with {profile_id}; None: no link.
     """
     risk = report.components
-    rate = _number(risk.get("reschedule_rate_30d")) if _number(risk.get("sessions_30d")) else None
+    sessions = _number(risk.get("sessions_30d"))
     moved = _number(risk.get("tutor_reschedules_7d"))
     facts = [
         ("Session", str(report.booking_id)),
@@ -106,7 +106,7 @@ def report_letter(report: Report, tutor_url: str | None = None) -> Letter:
         ("Tutor", str(report.profile_id)),
         ("Student", str(report.client_id or UNKNOWN)),
         ("Status", report.status),
-        ("Reschedule rate, 30 days", UNKNOWN if rate is None else per_cent(rate)),
+        ("Reschedule rate, 30 days", per_cent(_number(risk.get("tutor_reschedules_30d")), sessions)),
         ("Reschedule risk", report.risk_level or UNKNOWN),
     ]
     if moved:
@@ -115,7 +115,7 @@ def report_letter(report: Report, tutor_url: str | None = None) -> Letter:
         _with_id(report.subject, report.booking_id),
         "Session report",
         facts,
-        _judgement(report, rate),
+        _judgement(report, _number(risk.get("reschedule_rate_30d")) if sessions else None),
         _page(tutor_url, report.profile_id),
     )
 
@@ -165,9 +165,11 @@ def alert_letter(alert: Alert, tutor_url: str | None = None) -> Letter:
     )
 
 
-def per_cent(rate: Decimal) -> str:
-    """A rate with one decimal: 12.25 is 12.3 %."""
-    return f"{rate.quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
+def per_cent(part: Decimal | None, whole: Decimal | None) -> str:
+    """A rate with one decimal, from its counts: rounded to two before, 6 of 11 would be 54.6 %."""
+    if part is None or not whole:
+        return UNKNOWN
+    return f"{(100 * part / whole).quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
 
 
 def _number(value: Any) -> Decimal | None:

@@ -127,28 +127,28 @@ class Line:
         def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
             wanted = part or scored.only(profile_ids)
             try:
-                ended, unappraised = self.write(claim.token, profile_ids, wanted)
+                endings.update(self.write(claim.token, profile_ids, wanted))
+            except appraisal.Unappraised as error:
+                failed = {key: failure_of(cause, "QUALITY_FAILED") for key, cause in error.failures.items()}
+                failures.update(failed)
+                attempt(profile_ids, wanted.without(failed))
             except DatabaseError as error:
                 if not error.is_deadlock:
                     raise
                 # sessions moved crosswise between tutors of two batches; the other batch is through by now
-                ended, unappraised = self.write(claim.token, profile_ids, wanted)
-            endings.update(ended)
-            failures.update(unappraised)
+                endings.update(self.write(claim.token, profile_ids, wanted))
 
         refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
         if refused:
             attempt(list(refused), Scored({}, frozenset(), refused))
         return account(claim, endings, failures | refused, scored.strategies)
 
-    def write(
-        self, token: UUID, profile_ids: Sequence[UUID], scored: Scored
-    ) -> tuple[dict[UUID, cache.Ending], dict[UUID, Failure]]:
-        """Quality and credibility in one transaction; returns how each profile ended, and what quality made fail."""
+    def write(self, token: UUID, profile_ids: Sequence[UUID], scored: Scored) -> dict[UUID, cache.Ending]:
+        """Quality and credibility in one transaction; returns how each profile ended."""
         with self.db.transaction(lazily=True, cells=True) as connection:
             with self.telemetry.step("quality"):
                 published = scored.rows.keys() | scored.missing
-                errors = appraisal.publish(
+                appraisal.publish(
                     connection,
                     token,
                     profile_ids,
@@ -158,15 +158,13 @@ class Line:
                     rules=self.registry.quality,
                     recipient=self.recipient,
                 )
-            unappraised = {key: failure_of(error, "QUALITY_FAILED") for key, error in errors.items()}
             with self.telemetry.step("cache"):
-                endings = cache.publish(
+                return cache.publish(
                     connection,
                     token,
                     profile_ids,
-                    scored.without(unappraised),
+                    scored,
                     retries=self.retries,
                     follow=self.follows,
                     rules=self.registry.rules,
                 )
-        return endings, unappraised

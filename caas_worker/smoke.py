@@ -23,6 +23,7 @@ from psycopg import Connection
 from psycopg.rows import DictRow, TupleRow, dict_row
 
 from caas_worker import read, rules, worker
+from caas_worker.appraisal import Unappraised
 from caas_worker.claim import PRIORITIES
 from caas_worker.db import Database, translate
 from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotComputed
@@ -213,9 +214,10 @@ def _walk(run: Smoke, line: Line, profile_id: UUID, note: str, *, synthetic: boo
     with _step(run, "cache") as said:
         if published := rules.publish(line.db, line.registry):
             said.append(f"not published yet: {', '.join(published)}; the first worker will, and mark everyone")
-        endings, unappraised = replace(line, follows=False).write(claim.token, [profile_id], scored)
-        if failure := unappraised.get(profile_id):
-            raise NotComputed(failure.message)
+        try:
+            endings = replace(line, follows=False).write(claim.token, [profile_id], scored)
+        except Unappraised as error:
+            raise NotComputed(f"A quality rule failed: {error.failures[profile_id]}") from error
         if (ending := endings.get(profile_id)) is None or ending.outcome != "scored":
             raise NotComputed(f"The score was not written: {ending.outcome if ending else 'lost'}.")
     with _step(run, "read"):

@@ -45,6 +45,7 @@ create table caas_cell_states (
     profile_id uuid not null,
     paired boolean not null default false,
     taught_until timestamptz,
+    reports_since timestamptz,
     next_due_at timestamptz,
     swept boolean not null default false,
     performance_tier text,
@@ -62,6 +63,8 @@ comment on column caas_cell_states.profile_id is 'Whose cells these are.';
 comment on column caas_cell_states.paired is 'The pair cells are built; until then statistics read the source rows.';
 comment on column caas_cell_states.taught_until is
     'The day cells hold every session until then; null: this is no tutor, or they are not built.';
+comment on column caas_cell_states.reports_since is
+    'Sessions that begin later are reported: the first time, or the last at which there was nobody to write to.';
 comment on column caas_cell_states.next_due_at is
     'When time alone will next change the quality scores: a session''s start, the day''s turn; null: never.';
 comment on column caas_cell_states.swept is 'Its next_due_at has come and was marked.';
@@ -283,6 +286,7 @@ create table tutor_alerts (
     severity text not null default 'high',
     status text not null default 'open',
     score_value numeric not null,
+    figures jsonb not null default '{}',
     booking_id uuid,
     raised_at timestamptz not null,
     last_checked_at timestamptz not null,
@@ -319,6 +323,8 @@ comment on column tutor_alerts.alert_type is 'poor_first_session, high_reliabili
 comment on column tutor_alerts.severity is 'high.';
 comment on column tutor_alerts.status is 'open, acknowledged or resolved.';
 comment on column tutor_alerts.score_value is 'The score that it is about, at the last check.';
+comment on column tutor_alerts.figures is
+    'What that score was made from, where cases differ that have the same score.';
 comment on column tutor_alerts.booking_id is 'The session that it is about, for poor_first_session.';
 comment on column tutor_alerts.raised_at is 'When it was raised.';
 comment on column tutor_alerts.last_checked_at is 'When its figures were last refreshed.';
@@ -328,7 +334,7 @@ comment on column tutor_alerts.resolved_at is 'When it ended.';
 comment on column tutor_alerts.resolved_by is 'Who ended it; null: a fresh score did.';
 comment on column tutor_alerts.auto_resolved is 'A fresh score ended it.';
 comment on column tutor_alerts.recovered_at is
-    'After it was resolved by hand: when a fresh score was good again. Until then the same score raises no other.';
+    'After it was resolved by hand: when its score was good again, or none. Until then the same case raises no other.';
 comment on column tutor_alerts.email_status is 'none (nobody to write to), pending, sent or failed.';
 comment on column tutor_alerts.email_attempts is 'How often sending was tried.';
 comment on column tutor_alerts.email_due_at is 'When it is tried next.';
@@ -386,7 +392,7 @@ create table email_reports (
     due_at timestamptz not null default clock_timestamp(),
     sent_at timestamptz,
     constraint email_reports_has_one_row_per_session primary key (booking_id),
-    constraint email_reports_know_their_states check (status in ('none', 'pending', 'sent', 'failed'))
+    constraint email_reports_know_their_states check (status in ('pending', 'sent', 'failed'))
 )
 with (fillfactor = 80);
 
@@ -398,8 +404,7 @@ comment on column email_reports.booking_id is 'The session.';
 comment on column email_reports.profile_id is 'Its tutor.';
 comment on column email_reports.recipient_email is 'Who it is sent to.';
 comment on column email_reports.subject is 'Its subject.';
-comment on column email_reports.status is
-    'pending, sent or failed; none: the tutor''s first cells found the session, nothing is sent.';
+comment on column email_reports.status is 'pending, sent or failed.';
 comment on column email_reports.attempts is 'How often sending was tried.';
 comment on column email_reports.error_message is 'Why the last attempt failed.';
 comment on column email_reports.created_at is 'When the session was first seen.';

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 
 from caas_worker.quality.model import QualityScore
 
+SCORE_BEHIND = {"high_reliability_risk": "ths", "churn_risk": "tcrs"}
+FIGURES = {"high_reliability_risk": ("sessions", "no_shows", "reschedules_tutor_initiated"), "churn_risk": ()}
+"""Components that tell cases with the same score apart: a week of two missed sessions and one of five have THS 70."""
+
 
 def conditions(ths: QualityScore, tcrs: QualityScore) -> Mapping[str, bool | None]:
     """By alert type: True raises, False resolves, None leaves it as it is, for want of a fresh score."""

@@ -27,14 +27,6 @@ select
     minutes_late
 from caas_first_sessions(%(settled)s::uuid[], %(tutors)s::uuid[], %(whole)s::uuid[], %(as_of)s::timestamptz);
 
--- judge_again: first sessions of tutors whose scores could not be computed are to be judged with the next attempt
-insert into caas_touched_cells (profile_id, cell, refreshed)
-select
-    ids.profile_id,
-    'pairs',
-    true
-from unnest(%(profile_ids)s::uuid[]) as ids (profile_id);
-
 -- quality_sums: what the quality rules read
 select
     profile_id,

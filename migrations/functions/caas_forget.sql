@@ -33,15 +33,17 @@ begin
     update public.caas_cell_states as s
     set
         taught_until = null,
+        reports_since = null,
         next_due_at = null,
         swept = false,
         performance_tier = null
     where s.profile_id = any(profile_ids)
         and not is_gone;
-    -- what was mailed stays known: whoever becomes a tutor again must not be reported twice
+    -- what was mailed stays known: whoever becomes a tutor again must not be reported twice, nor a session that moved
     if is_gone then
         delete from public.email_reports as r
-        where r.profile_id = any(profile_ids);
+        where r.profile_id = any(profile_ids)
+            and coalesce(public.caas_tutor_of(r.booking_id), r.profile_id) = any(profile_ids);
         delete from public.tutor_thresholds as t
         where t.profile_id = any(profile_ids);
         delete from public.caas_pair_cells as c

@@ -5,8 +5,9 @@
 -- tutors: one object per tutor: profile_id, metrics (objects by window), scores, summary, alerts (whether each type is
 -- to be active, null: no fresh score), next_due_at. firsts: first sessions judged anew. others: profiles of the batch
 -- that are no tutors; what there is of them goes. Today's metrics are replaced, past days' are frozen. An alert is
--- raised once and refreshed while it lasts; what somebody resolved by hand is not raised again before its score is
--- another. (Held by tests/integration/test_alerts.py.)
+-- raised once and refreshed while it lasts; what somebody resolved by hand is not raised again while it is the same
+-- case: the same score, made from the same figures, of the same session, and none between. (Held by
+-- tests/integration/test_alerts.py.)
 create or replace function caas_publish_quality(
     tutors jsonb,
     firsts jsonb,
@@ -29,6 +30,7 @@ declare
     types text[];
     judged_values numeric[];
     actives boolean[];
+    figures_behind jsonb[];
     sessions uuid[];
     standing_ids uuid[];
     recovered uuid[];
@@ -236,12 +238,13 @@ begin
         array_agg(c.profile_id),
         array_agg(c.alert_type),
         array_agg(c.value),
+        array_agg(c.figures),
         array_agg(c.is_active),
         array_agg(c.booking_id),
         array_agg(c.standing_id),
-        array_agg(c.newest_id) filter (where not c.is_active and c.standing_id is null),
+        array_agg(c.newest_id) filter (where c.is_active is not true and c.standing_id is null),
         array_agg(c.is_active and c.standing_id is null and c.is_silenced is not true)
-    into tutor_ids, types, judged_values, actives, sessions, standing_ids, recovered, raised
+    into tutor_ids, types, judged_values, figures_behind, actives, sessions, standing_ids, recovered, raised
     from (
         select
             l.*,
@@ -256,22 +259,26 @@ begin
             newest.resolved_by is not null
             and newest.recovered_at is null
             and newest.score_value = l.value
+            and newest.figures = l.figures
             and newest.booking_id is not distinct from l.booking_id as is_silenced
         from (
             select
                 t.profile_id,
                 a.alert_type,
                 a.value,
+                a.figures,
                 a.is_active,
                 null::uuid as booking_id
             from jsonb_to_recordset(tutors) as t (profile_id uuid, alerts jsonb)
-            cross join lateral jsonb_to_recordset(t.alerts) as a (alert_type text, value numeric, is_active boolean)
-            where a.is_active is not null
+            cross join lateral jsonb_to_recordset(t.alerts) as a (
+                alert_type text, value numeric, figures jsonb, is_active boolean
+            )
             union all
             select
                 ids.profile_id,
                 'poor_first_session',
                 f.value,
+                '{}',
                 f.value >= 50,
                 f.booking_id
             from unnest(given) as ids (profile_id)
@@ -292,6 +299,7 @@ begin
                 a.resolved_by,
                 a.recovered_at,
                 a.score_value,
+                a.figures,
                 a.booking_id
             from public.tutor_alerts as a
             where a.profile_id = l.profile_id
@@ -313,14 +321,18 @@ begin
     update public.tutor_alerts as t
     set
         score_value = l.value,
+        figures = l.figures,
         booking_id = l.booking_id,
         last_checked_at = as_of,
         status = case when l.is_active then t.status else 'resolved' end,
         resolved_at = case when not l.is_active then as_of end,
         auto_resolved = not l.is_active
-    from unnest(standing_ids, judged_values, actives, sessions) as l (standing_id, value, is_active, booking_id)
+    from unnest(standing_ids, judged_values, figures_behind, actives, sessions) as l (
+        standing_id, value, figures, is_active, booking_id
+    )
     where t.id = l.standing_id
         and t.id = any(standing_ids)  -- said twice: else a plan made on an empty table reads every alert
+        and l.is_active is not null  -- no fresh score: it stays as it is
         and t.status <> 'resolved';
 
     update public.tutor_alerts as t
@@ -330,19 +342,20 @@ begin
         and t.recovered_at is null;
 
     insert into public.tutor_alerts (
-        profile_id, alert_type, score_value, booking_id, raised_at, last_checked_at, email_status, email_due_at
+        profile_id, alert_type, score_value, figures, booking_id, raised_at, last_checked_at, email_status, email_due_at
     )
     select
         l.profile_id,
         l.alert_type,
         l.value,
+        l.figures,
         l.booking_id,
         as_of,
         as_of,
         case when recipient is null then 'none' else 'pending' end,
         case when recipient is not null then as_of end
-    from unnest(tutor_ids, types, judged_values, sessions, raised) as l (
-        profile_id, alert_type, value, booking_id, is_raised
+    from unnest(tutor_ids, types, judged_values, figures_behind, sessions, raised) as l (
+        profile_id, alert_type, value, figures, booking_id, is_raised
     )
     where l.is_raised;
 end;

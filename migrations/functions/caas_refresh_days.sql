@@ -7,8 +7,8 @@
 -- The days since the last time are always written anew: a session that lay in the future then may have begun, and may
 -- be its client's first. A mark names a day of UTC, which lies in one or two of the zone's. What was touched of others
 -- than tutors is forgotten. Why rows are deleted by ctid: see caas_count_pairs.
--- settled: those of the claimed whose outcome is published now, whether tutors or not. A report is written for a
--- session of the last two days that a change brought, not for what a whole refresh finds. Returns those of the settled
+-- settled: those of the claimed whose outcome is published now, whether tutors or not. A session is reported once, if
+-- it began after reports did for its tutor and at most two weeks ago. Returns those of the settled
 -- that are still the token's: tutors, whose scores are to follow, and whether every cell of theirs is written anew, and
 -- others. What follows may concern no one else.
 create or replace function caas_refresh_days(
@@ -35,7 +35,6 @@ declare
     teaching uuid[];
     whole uuid[];
     item_ids uuid[];
-    first_time uuid[];
     from_days date[];
     to_days date[];
 begin
@@ -138,13 +137,8 @@ begin
         (
             select array_agg(e.profile_id)
             from every_day as e
-        ),
-        (
-            select array_agg(k.profile_id)
-            from known as k
-            where k.since is null
         )
-    into item_ids, from_days, to_days, whole, first_time
+    into item_ids, from_days, to_days, whole
     from items as i;
 
     return query
@@ -253,18 +247,26 @@ begin
     ),
 
     reported as (
-        insert into public.email_reports (booking_id, profile_id, recipient_email, subject, status)
+        insert into public.email_reports as r (booking_id, profile_id, recipient_email, subject)
         select
             t.booking_id,
             t.profile_id,
             recipient,
-            'Session report ' || t.booking_id,
-            case when t.profile_id = any(first_time) then 'none' else 'pending' end
+            'Session report ' || t.booking_id
         from sessions as t
         where recipient is not null
-            and t.starts_at > as_of - interval '2 days'
+            and t.starts_at > as_of - interval '14 days'
+            and t.starts_at > (
+                select s.reports_since
+                from public.caas_cell_states as s
+                where s.profile_id = t.profile_id
+            )
         order by t.booking_id
-        on conflict (booking_id) do nothing
+        -- a session that moved here from another tutor
+        on conflict (booking_id) do update
+            set profile_id = excluded.profile_id
+            where r.profile_id <> excluded.profile_id
+                and public.caas_tutor_of(excluded.booking_id) = excluded.profile_id
     ),
 
     begun as (
@@ -314,14 +316,17 @@ begin
     select t.*
     from public.caas_told_events(item_ids, from_days, to_days, as_of, zone) as t;
 
-    insert into public.caas_cell_states as s (profile_id, taught_until)
+    insert into public.caas_cell_states as s (profile_id, taught_until, reports_since)
     select
         ids.profile_id,
+        as_of,
         as_of
     from unnest(teaching) as ids (profile_id)
     order by ids.profile_id
     on conflict (profile_id) do update
-        set taught_until = excluded.taught_until;
+        set
+            taught_until = excluded.taught_until,
+            reports_since = coalesce(case when recipient is not null then s.reports_since end, as_of);
 end;
 $function$;
 

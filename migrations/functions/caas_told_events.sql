@@ -40,7 +40,7 @@ begin
             ids.profile_id,
             t.occurred_at,
             t.event_type,
-            case when t.minutes >= 0 then t.minutes end as minutes
+            case when t.minutes >= 0 then round(least(t.minutes, 1000000000), 6) end as minutes
         from unnest(profile_ids, from_days, to_days) as ids (profile_id, from_day, to_day)
         cross join lateral (
             select
@@ -49,9 +49,7 @@ begin
                 case
                     when told.event_type = 'message_response'
                         and jsonb_typeof(told.metadata -> 'response_time_minutes') = 'number'
-                        then round(
-                            greatest(least((told.metadata -> 'response_time_minutes')::numeric, 1000000000), -1), 6
-                        )
+                        then (told.metadata -> 'response_time_minutes')::numeric
                 end as minutes
             from public.platform_events as told
             where told.profile_id = ids.profile_id

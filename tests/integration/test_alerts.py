@@ -97,6 +97,11 @@ def miss_twice(school: School, now: datetime = NOW) -> list[UUID]:
     return [school.misses(now - DAY), school.misses(now - DAY - HOUR)]
 
 
+def move_thrice(school: School) -> None:
+    for hours in (1, 2, 3):
+        school.moves(NOW - DAY - hours * HOUR)
+
+
 # How long an alert lasts
 
 
@@ -111,7 +116,13 @@ def test_an_alert_is_raised_once_and_refreshed_while_it_lasts(school: School, wo
     work(NOW + HOUR)
     [refreshed] = school.alerts()
     assert float(refreshed["score_value"]) == 66.67
-    assert refreshed == {**raised, "score_value": refreshed["score_value"], "last_checked_at": NOW + HOUR}
+    figures = {"sessions": 3, "no_shows": 2, "reschedules_tutor_initiated": 1}
+    assert refreshed == {
+        **raised,
+        "score_value": refreshed["score_value"],
+        "figures": figures,
+        "last_checked_at": NOW + HOUR,
+    }
 
 
 def test_an_acknowledged_alert_is_refreshed_and_ends_like_any_other(db: Database, school: School, work: Work) -> None:
@@ -145,6 +156,7 @@ def test_an_alert_resolves_only_on_a_fresh_score(school: School, work: Work) -> 
         **raised,
         "status": "resolved",
         "score_value": 100,
+        "figures": {"sessions": 1, "no_shows": 0, "reschedules_tutor_initiated": 0},
         "last_checked_at": NOW + 31 * DAY,
         "resolved_at": NOW + 31 * DAY,
         "auto_resolved": True,
@@ -217,6 +229,35 @@ def test_what_ended_and_came_back_is_raised_again_though_its_score_was_resolved_
     work(NOW + HOUR)
     school.app.execute("update bookings set status = 'No-show' where id = any(%s)", (missed,))
     work(NOW + 2 * HOUR)
+    assert school.states() == ["resolved", "open"]
+
+
+@pytest.mark.parametrize("happens", ["miss", "move"])
+def test_the_same_score_of_other_figures_is_another_case(
+    db: Database, school: School, work: Work, happens: str
+) -> None:
+    """Whoever misses every session has THS 70, whether two or three."""
+    (miss_twice if happens == "miss" else move_thrice)(school)
+    work(NOW)
+    tutors.resolve(db, school.alerts()[0]["id"], "ann")
+    (school.misses if happens == "miss" else school.moves)(NOW - DAY - 5 * HOUR)
+    work(NOW + HOUR)
+    assert school.states() == ["resolved", "open"]
+    [first, second] = school.alerts()
+    assert first["score_value"] == second["score_value"]
+
+
+def test_a_week_without_a_score_ends_the_case_that_was_resolved_by_hand(
+    db: Database, school: School, work: Work
+) -> None:
+    miss_twice(school)
+    work(NOW)
+    tutors.resolve(db, school.alerts()[0]["id"], "ann")
+    ask(school.app, school.tutor)
+    work(NOW + 14 * DAY)
+    assert (school.score("ths"), school.states()) == ((None, None), ["resolved"])
+    miss_twice(school, NOW + 14 * DAY)
+    work(NOW + 14 * DAY)
     assert school.states() == ["resolved", "open"]
 
 
@@ -344,6 +385,29 @@ def test_the_boundaries_of_churn(app: Rows, work: Work) -> None:
     for counts, expected in FORTNIGHTS.items():
         assert schools[counts].score("tcrs") == expected, counts
         assert schools[counts].states("churn_risk") == (["open"] if expected[1] else []), counts
+
+
+def test_an_open_churn_alert_stays_when_there_are_fewer_than_seven_days_of_data_again(
+    school: School, work: Work
+) -> None:
+    first = school.meets(NOW - 6 * DAY)
+    work(NOW)
+    [raised] = school.alerts("churn_risk")
+    school.meets(NOW - 5 * DAY)
+    school.app.execute("delete from bookings where id = %s", (first,))
+    work(NOW + HOUR)
+    assert school.score("tcrs") == (0.855, False)
+    assert school.alerts("churn_risk") == [raised]
+
+
+def test_the_days_of_data_begin_with_the_first_session_that_its_client_missed_too(app: Rows, work: Work) -> None:
+    for days, level in ((6, "high_risk"), (5, "insufficient_data")):
+        school = new_school(app)
+        school.misses(NOW - days * DAY, by="client")
+        work(NOW)
+        query = "select value, level from tutor_scores where profile_id = %s and score_type = 'tcrs'"
+        assert app.execute(query, (school.tutor,)).fetchall() == [(1, level)]
+        assert school.states("churn_risk") == (["open"] if days == 6 else [])
 
 
 def test_churn_is_raised_by_the_day_that_completes_a_week_and_ends_with_regular_sessions(

@@ -10,6 +10,7 @@ import pytest
 from caas_worker import appraisal, worker
 from caas_worker.pipeline import Line
 from tests.people import Rows, add_booking, add_client, add_listing, add_transcript, add_tutor
+from tests.proof.tables import PUBLISHED
 
 MakeLine = Callable[..., Line]
 
@@ -34,6 +35,10 @@ def judged(app: Rows) -> int:
     return int(row[0]) if row else 0
 
 
+def quality_tables(app: Rows) -> dict[str, list[tuple[Any, ...]]]:
+    return {table: app.execute(f"select * from {table}".encode()).fetchall() for table in PUBLISHED}
+
+
 def lapse(app: Rows) -> None:
     app.execute("update caas_recalculation_queue set lease_until = now() - interval '1 hour'")
 
@@ -44,6 +49,7 @@ def test_a_first_session_is_judged_with_the_attempt_after_a_failed_one(
     _, booking = add_first_session(app)
     worker.drain(make_line(), batch_size=10)
     assert judged(app) == 1
+    before = quality_tables(app)
     app.execute("update bookings set tech_issue = true where id = %s", (booking,))
 
     def fail(*_: Any) -> None:
@@ -52,6 +58,7 @@ def test_a_first_session_is_judged_with_the_attempt_after_a_failed_one(
     with monkeypatch.context() as broken:
         broken.setattr(appraisal, "appraise", fail)
         assert worker.drain(make_line(backoff_seconds=3600), batch_size=10).error_types == {"QUALITY_FAILED": 1}
+    assert quality_tables(app) == before  # cells and session scores tell of no other moment than windows and tiers
     app.execute("update caas_recalculation_queue set due_at = null")
     assert worker.drain(make_line(), batch_size=10).processed == 1
     assert judged(app) == 1

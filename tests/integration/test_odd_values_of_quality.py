@@ -117,6 +117,28 @@ def test_an_engagement_of_any_size_is_counted_or_left_out(
     assert one(app, query, tutor) == 40 * (0.5 if counted is None else counted) + 20
 
 
+@pytest.mark.parametrize(
+    ("late", "engagement"), [(timedelta(minutes=10), 40), (timedelta(minutes=10, microseconds=1), 20)]
+)
+def test_ten_minutes_late_is_on_time_to_the_microsecond(
+    app: Rows, work: Work, late: timedelta, engagement: int
+) -> None:
+    _, session = add_school(app)
+    app.execute("update bookings set actual_start = scheduled_start + %s where id = %s", (late, session))
+    work()
+    assert one(app, "select engagement_score from tutor_performance_metrics where time_window = '7day'") == engagement
+
+
+@pytest.mark.parametrize(("minutes", "answers"), [("-0.0000001", 0), ("-0.0", 1), ("0.0000001", 1), ("1e400", 1)])
+def test_an_answer_before_its_message_counts_nowhere(app: Rows, work: Work, minutes: str, answers: int) -> None:
+    tutor, _ = add_school(app)
+    answer = add_event(app, tutor, NOW - HOUR, 5)
+    metadata = f'{{"response_time_minutes": {minutes}}}'
+    app.execute("update platform_events set metadata = %s::jsonb where id = %s", (metadata, answer))
+    work()
+    assert app.execute("select responses from caas_daily_events").fetchall() == [(1,)] * answers
+
+
 # Ids
 
 CLIENTS = 300

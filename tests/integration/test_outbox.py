@@ -110,7 +110,18 @@ def test_a_report_is_sent_once_with_its_headers_and_both_alternatives(
     tutor = one(app, "select profile_id from email_reports")
     app.execute(
         "insert into tutor_scores values (%s, 'reschedule_risk', 12.5, 'medium', %s, 'risk-v1', now())",
-        (tutor, Jsonb({"reschedule_rate_30d": 12.5, "sessions_30d": 8, "threshold": 15.0, "is_high_risk": False})),
+        (
+            tutor,
+            Jsonb(
+                {
+                    "reschedule_rate_30d": 12.5,
+                    "tutor_reschedules_30d": 1,
+                    "sessions_30d": 8,
+                    "threshold": 15.0,
+                    "is_high_risk": False,
+                }
+            ),
+        ),
     )
     assert send() == Sent(sent=1)
     assert send() == Sent()

@@ -26,6 +26,7 @@ from tests.people import (
 
 NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+EARLIER = NOW - 30 * DAY
 
 Work = Callable[..., None]
 
@@ -80,62 +81,76 @@ def all_are_sent(app: Rows) -> None:
     app.execute("update email_reports set status = 'sent', sent_at = now() where status = 'pending'")
 
 
-# What a first computation finds
+# What was there before
 
 
-def test_a_session_that_is_there_before_its_tutors_first_computation_is_never_reported(
+def test_what_began_before_its_tutors_first_computation_is_never_reported(
     app: Rows, db: Database, school: School, work: Work
 ) -> None:
     found = [school.meets(NOW - hours * HOUR) for hours in (1, 2, 20)]
     work()
-    assert reports(app) == dict.fromkeys(found, "none")
-    for session in found:
+    logged_later = school.meets(NOW - 3 * HOUR)
+    for session in (*found, logged_later):
         school.is_reviewed(session)
         work(NOW + HOUR)
     sweep(db, 10, NOW + 12 * HOUR)  # the day's turn
     work(NOW + 12 * HOUR)
-    assert reports(app) == dict.fromkeys(found, "none")
-    assert outbox.due(db) == 0
-
-
-def test_one_of_long_ago_is_not_even_remembered(app: Rows, school: School, work: Work) -> None:
-    school.meets(NOW - 2 * DAY)
-    recent = school.meets(NOW - 2 * DAY + timedelta(microseconds=1))
-    work()
-    assert reports(app) == {recent: "none"}
+    assert reports(app) == {}
 
 
 def test_a_log_in_that_comes_before_the_mark_of_everyone_reports_nothing_that_was_there(
     app: Rows, school: School, work: Work
 ) -> None:
-    found = school.meets(NOW - 2 * HOUR)
+    school.meets(NOW - 2 * HOUR)
     forget_marks(app)  # as if installed now: the mark of everyone still waits its turn
     add_event(app, school.tutor, NOW - HOUR)
     work()
-    assert reports(app) == {found: "none"}
+    assert reports(app) == {}
 
 
 def test_what_was_there_before_somebody_became_a_tutor_is_not_reported(app: Rows, school: School, work: Work) -> None:
     school.becomes("CLIENT")
     found = school.meets(NOW - 2 * HOUR)
     work()
-    assert reports(app) == {}
     school.becomes("TUTOR")
     work()
-    assert reports(app) == {found: "none"}
-    new = school.meets(NOW - HOUR)
+    school.is_reviewed(found)
+    new = school.meets(NOW + HOUR)
+    work(NOW + 2 * HOUR)
+    assert reports(app) == {new: "pending"}
+
+
+def test_nothing_is_reported_that_began_while_there_was_nobody_to_write_to(
+    app: Rows, school: School, work: Work
+) -> None:
+    work(EARLIER, recipient=None)
+    before = school.meets(NOW - 3 * HOUR)
+    work(NOW - 2 * HOUR, recipient=None)
+    assert reports(app) == {}
+    after = school.meets(NOW - HOUR)
+    school.is_reviewed(before)
     work()
-    assert reports(app) == {found: "none", new: "pending"}
+    assert reports(app) == {after: "pending"}
 
 
 # What a change brings
 
 
-def test_a_session_that_a_change_brings_is_reported_though_its_tutor_is_computed_anew_as_a_whole(
+def test_a_session_that_is_logged_late_is_reported_for_two_weeks(app: Rows, school: School, work: Work) -> None:
+    work(EARLIER)
+    late = school.meets(NOW - 14 * DAY + timedelta(microseconds=1))
+    too_late = school.meets(NOW - 14 * DAY)
+    work()
+    school.is_reviewed(too_late)
+    work()
+    assert reports(app) == {late: "pending"}
+
+
+def test_a_session_is_reported_though_its_tutor_is_computed_anew_as_a_whole(
     app: Rows, school: School, work: Work
 ) -> None:
     """It was logged the day after, and folded together with a mark of everything."""
-    work()
+    work(EARLIER)
     session = school.meets(NOW - 30 * HOUR)
     app.execute("select caas_enqueue(array[%s::uuid], 'nightly')", (school.tutor,))
     work()
@@ -145,7 +160,7 @@ def test_a_session_that_a_change_brings_is_reported_though_its_tutor_is_computed
 def test_a_session_is_reported_once_though_its_tutors_role_goes_and_comes_back(
     app: Rows, school: School, work: Work
 ) -> None:
-    work()
+    work(EARLIER)
     session = school.meets(NOW - HOUR)
     work()
     assert reports(app) == {session: "pending"}
@@ -159,13 +174,38 @@ def test_a_session_is_reported_once_though_its_tutors_role_goes_and_comes_back(
     for again in (session, unseen):
         school.is_reviewed(again)
         work()
-    assert reports(app) == {session: "sent", unseen: "none"}
+    assert reports(app) == {session: "sent"}
 
 
-def test_nothing_is_reported_where_there_is_nobody_to_write_to(app: Rows, school: School, work: Work) -> None:
-    work(recipient=None)
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "in one batch"])
+def test_a_session_that_moved_is_not_reported_again_though_its_first_tutor_is_deleted(
+    app: Rows, school: School, work: Work, at_once: bool
+) -> None:
+    other = new_school(app)
+    work(EARLIER)
+    session = school.meets(NOW - HOUR)
+    work()
+    all_are_sent(app)
+    app.execute("update bookings set listing_id = %s where id = %s", (other.listing, session))
+    if not at_once:
+        work()
+    app.execute("delete from listings where profile_id = %s", (school.tutor,))
+    app.execute("delete from profiles where id = %s", (school.tutor,))
+    work()
+    other.is_reviewed(session)
+    work()
+    assert reports(app) == {session: "sent"}
+    assert app.execute("select profile_id from email_reports").fetchall() == [(other.tutor,)]
+
+
+def test_what_was_reported_of_a_tutor_goes_with_the_tutor(app: Rows, school: School, work: Work) -> None:
+    work(EARLIER)
     school.meets(NOW - HOUR)
-    work(recipient=None)
+    work()
+    app.execute("delete from bookings")
+    app.execute("delete from listings")
+    app.execute("delete from profiles where id = %s", (school.tutor,))
+    work()
     assert reports(app) == {}
 
 
@@ -183,7 +223,7 @@ def test_the_letter_of_a_session_that_moved_names_its_present_tutor(
 ) -> None:
     settings = mailbox.settings(tutor_url="https://example.org/tutors/{profile_id}")
     other = new_school(app)
-    work()
+    work(EARLIER)
     session = school.meets(NOW - HOUR)
     work()
     app.execute("update bookings set listing_id = %s where id = %s", (other.listing, session))

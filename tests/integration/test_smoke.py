@@ -316,7 +316,7 @@ def test_a_quality_rule_that_fails_is_named_by_its_step(attempt: Try, monkeypatc
         raise ValueError("no quality for this one")
 
     monkeypatch.setattr("caas_worker.appraisal.appraise", fail)
-    assert failed(attempt()) == "cache: ValueError: no quality for this one"
+    assert failed(attempt()) == "cache: A quality rule failed: no quality for this one"
 
 
 def test_a_reader_who_does_not_see_the_row_is_told_at_the_last_step(

@@ -95,12 +95,13 @@ def test_both_alternatives_say_the_same(letter: Letter) -> None:
     ("risk", "shown"),
     [
         ({}, "12.5 %"),
-        ({"reschedule_rate_30d": 12.25}, "12.3 %"),
-        ({"reschedule_rate_30d": 12.35}, "12.4 %"),
-        ({"reschedule_rate_30d": 0.0}, "0.0 %"),
-        ({"reschedule_rate_30d": 100}, "100.0 %"),
-        ({"reschedule_rate_30d": 0.0, "sessions_30d": 0}, "N/A"),
-        ({"reschedule_rate_30d": None}, "N/A"),
+        ({"tutor_reschedules_30d": 49, "sessions_30d": 400}, "12.3 %"),
+        ({"tutor_reschedules_30d": 6, "sessions_30d": 11}, "54.5 %"),
+        ({"tutor_reschedules_30d": 1, "sessions_30d": 22}, "4.5 %"),
+        ({"tutor_reschedules_30d": 0}, "0.0 %"),
+        ({"tutor_reschedules_30d": 8}, "100.0 %"),
+        ({"tutor_reschedules_30d": 0, "sessions_30d": 0}, "N/A"),
+        ({"tutor_reschedules_30d": None}, "N/A"),
     ],
 )
 def test_the_rate_has_one_decimal_or_is_not_there(risk: dict[str, Any], shown: str) -> None:
@@ -212,6 +213,8 @@ def test_an_alert_that_has_ended_says_so() -> None:
     assert "there is nothing left to do" in letter.text
 
 
-@pytest.mark.parametrize(("rate", "shown"), [("0.05", "0.1 %"), ("99.95", "100.0 %"), ("33.333", "33.3 %")])
-def test_rates_are_rounded_half_up(rate: str, shown: str) -> None:
-    assert per_cent(Decimal(rate)) == shown
+@pytest.mark.parametrize(
+    ("part", "whole", "shown"), [(1, 2000, "0.1 %"), (1999, 2000, "100.0 %"), (1, 3, "33.3 %"), (5454, 9999, "54.5 %")]
+)
+def test_rates_are_rounded_once_and_half_up(part: int, whole: int, shown: str) -> None:
+    assert per_cent(Decimal(part), Decimal(whole)) == shown
