@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import ClientCursor, Connection
@@ -29,6 +29,7 @@ SHORTEST_TIMEOUT_SECONDS = 1.0
 SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 """Seconds to connect in, and milliseconds after which a network that acknowledges nothing counts as broken."""
 LOOK_SECONDS = 2.0
+Found = TypeVar("Found")
 Clock = Callable[[Connection[TupleRow]], datetime]
 """Says what time it is, to a transaction: another time than now answers what a score will be then."""
 CELLS = "; set local caas.cells = on"
@@ -112,9 +113,9 @@ class Database:
             DatabaseUnavailable: the server is away; nothing is known of the transaction.
             DatabaseError, NotInstalled: the server refused a statement; the transaction is undone.
         """
+        begin = self._begin(lazily, share_of_timeout) + (CELLS if cells else "")
         try:
-            with self._pool.connection(timeout=patience) as connection:
-                connection.execute(self._begin(lazily, share_of_timeout) + (CELLS if cells else ""))
+            with self._begun(patience, lambda connection: connection.execute(begin)) as (connection, _):
                 yield connection
                 connection.execute("commit")
         except psycopg.Error as error:
@@ -131,17 +132,38 @@ class Database:
         Raises:
             DatabaseUnavailable, DatabaseError, NotInstalled: as `transaction` does.
         """
+        begin = self._begin(lazily=True, share_of_timeout=LOOK_SECONDS / self._statement_timeout)
+        whole = b";".join((begin.encode(), query.strip().rstrip(b";"), b"commit"))
+
+        def read(connection: Connection[TupleRow]) -> list[DictRow]:
+            # bound here and not by the server, which takes one statement at a time when it binds
+            cursor = ClientCursor(connection, row_factory=dict_row)
+            cursor.execute(whole, parameters)
+            while cursor.description is None and cursor.nextset():
+                pass
+            return cursor.fetchall()
+
         try:
-            with self._pool.connection(timeout=patience) as connection:
-                # bound here and not by the server, which takes one statement at a time when it binds
-                cursor = ClientCursor(connection, row_factory=dict_row)
-                begin = self._begin(lazily=True, share_of_timeout=LOOK_SECONDS / self._statement_timeout)
-                cursor.execute(b";".join((begin.encode(), query.strip().rstrip(b";"), b"commit")), parameters)
-                while cursor.description is None and cursor.nextset():
-                    pass
-                return cursor.fetchall()
+            with self._begun(patience, read) as (_, rows):
+                return rows
         except psycopg.Error as error:
             raise translate(error) from error
+
+    @contextlib.contextmanager
+    def _begun(
+        self, patience: float | None, first: Callable[[Connection[TupleRow]], Found]
+    ) -> Iterator[tuple[Connection[TupleRow], Found]]:
+        """A connection, and what it did first, which may be repeated: not those that a restarted server left dead."""
+        for others in reversed(range(self._pool.max_size + 1)):
+            with self._pool.connection(timeout=patience) as connection:
+                try:
+                    found = first(connection)
+                except psycopg.OperationalError:
+                    if connection.closed and others:
+                        continue
+                    raise
+                yield connection, found
+                return
 
     def _begin(self, lazily: bool, share_of_timeout: float) -> str:
         """All that a transaction needs to be told, in one round trip.

@@ -224,6 +224,11 @@ class TooManyRequests(RequestRefused):
 
     code = "TOO_MANY_REQUESTS"
 
+    def __init__(self, message: str | None = None, retry_after: int = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        """Seconds until the next is allowed."""
+
 
 EXIT_CODES: dict[type[CaasError], int] = {
     CaasError: 1,

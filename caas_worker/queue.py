@@ -35,12 +35,21 @@ JOINED = Mark(0, datetime.min.replace(tzinfo=UTC))
 
 
 def recalculate(
-    db: Database, profile_ids: Sequence[UUID], *, reason: str = "manual", priority: int = 0
+    db: Database,
+    profile_ids: Sequence[UUID],
+    *,
+    reason: str = "manual",
+    priority: int = 0,
+    patience: float | None = None,
 ) -> Mapping[UUID, Mark]:
-    """Mark the profiles and fold the marks in one transaction; returns each entry's mark."""
+    """Mark the profiles and fold the marks in one transaction; returns each entry's mark.
+
+    Args:
+        patience: how many seconds to wait for a free connection; None: as long as ever.
+    """
     if not profile_ids:
         return {}
-    with db.transaction() as connection:
+    with db.transaction(patience=patience) as connection:
         rows = connection.execute(
             statements("queue")["recalculate"],
             {"profile_ids": list(profile_ids), "reason": reason, "priority": priority},

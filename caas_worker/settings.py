@@ -85,7 +85,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="Profiles whose time has come that one worker marks in a second; at midnight it is everyone's.",
     )
-    pool_size: int = Field(default=4, ge=1, le=100, description="Database connections one process may hold.")
+    pool_size: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Database connections one process may hold; `serve` three more, to compute.",
+    )
     heartbeat_seconds: float = Field(default=5, gt=0, le=300, description="How often a worker says that it lives.")
     follow_profiles: bool = Field(
         default=True, description="Copy each total to profiles.caas_score, where that column exists."

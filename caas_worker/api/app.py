@@ -54,6 +54,7 @@ def build(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """
     app = FastAPIOffline(
         redoc_url=None,
+        redirect_slashes=False,
         title="caas-worker",
         version=__version__,
         summary="Credibility scores for the people of a marketplace.",

@@ -4,9 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
-from caas_worker import queue
 from caas_worker.api.access import caller_of, served, worker_key
 from caas_worker.api.bodies import ProfileId, QueuedBody, ScoreBody
 from caas_worker.api.problems import OF_THE_DATABASE, reply, responses
@@ -97,8 +95,8 @@ async def recalculate(
     await service.is_verified(key)
     service.admit(caller)
     # marked here and not by the desk, which may be at work: whoever asked knows the generation in any case
-    marks = await run_in_threadpool(queue.recalculate, service.db, [key], reason="request")
-    asking = service.desk.look_after(key, marks[key])
+    mark = await service.mark(key)
+    asking = service.desk.look_after(key, mark)
     answer = await service.wait(asking.answered, seconds or 0)
     if answer is not None and answer.failure is None:
         row = await service.read(key)
@@ -107,7 +105,7 @@ async def recalculate(
         return reply(score_of(row))
     body = QueuedBody(
         profile_id=key,
-        generation=marks[key].generation,
+        generation=mark.generation,
         status="queued",
         message=answer.failure if answer else None,
     )

@@ -28,6 +28,11 @@ class Keys:
         if any(len(key) < SHORTEST_KEY for key in self._keys):
             raise SettingsError(f"{setting}: a key needs at least {SHORTEST_KEY} characters. Try: openssl rand -hex 32")
 
+    @property
+    def are_set(self) -> bool:
+        """Whether anybody can pass."""
+        return bool(self._keys)
+
     def check(self, offered: str | None) -> None:
         """Let a caller with a valid key pass.
 

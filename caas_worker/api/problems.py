@@ -31,7 +31,8 @@ from caas_worker.errors import (
 OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseError)
 """Errors that every route may answer with that asks the database."""
 
-RETRY_SECONDS = {NotComputed: 5, TooManyRequests: 10}
+RETRY_SECONDS = 5
+"""After which a score that could not be computed is worth asking for again."""
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,10 @@ def install(app: FastAPI) -> None:
         headers = {}
         if isinstance(error, KeyRefused):
             headers["WWW-Authenticate"] = error.challenge
-        if seconds := next((RETRY_SECONDS[kind] for kind in type(error).__mro__ if kind in RETRY_SECONDS), None):
-            headers["Retry-After"] = str(seconds)
+        if isinstance(error, NotComputed):
+            headers["Retry-After"] = str(RETRY_SECONDS)
+        if isinstance(error, TooManyRequests):
+            headers["Retry-After"] = str(error.retry_after)
         details = []
         if isinstance(error, InvalidRequest) and error.where:
             details = [{"where": error.where, "what": str(error)}]

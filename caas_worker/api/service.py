@@ -2,23 +2,25 @@
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from fastapi.concurrency import run_in_threadpool
+from anyio import to_thread
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from prometheus_client import CollectorRegistry
 
-from caas_worker import read, rules, worker
+from caas_worker import queue, read, rules, worker
 from caas_worker.api.keys import Keys
 from caas_worker.api.origins import origins
-from caas_worker.db import Database
+from caas_worker.db import LOOK_SECONDS, Database
 from caas_worker.desk import Desk
 from caas_worker.errors import DatabaseUnavailable, NotComputed, TooManyRequests
 from caas_worker.figures import KeptFigures
@@ -31,6 +33,8 @@ from caas_worker.telemetry import Telemetry
 
 PATIENCE_SECONDS = 2.0
 """How long a request waits for a connection of the pool before it is told that the database is away."""
+LONGEST_LOOK_SECONDS = PATIENCE_SECONDS + LOOK_SECONDS + 1
+"""After which a read by key is answered without the database: a server that hangs says nothing, not even no."""
 DRAINS_AT_ONCE = 2
 AWAY_SECONDS = 1.0
 CLOSING_LOOK_SECONDS = 0.25
@@ -43,6 +47,9 @@ Result = TypeVar("Result")
 
 class Service:
     """What the routes work with."""
+
+    desk: Desk
+    """While the service works."""
 
     def __init__(self, settings: Settings, db: Database, strategies: Registry | None = None) -> None:
         """Make a service over an open database.
@@ -68,18 +75,21 @@ class Service:
         self._patient = asyncio.Semaphore(max(settings.pool_size // 2, 1))
         self._away_until = 0.0
         self._drains = ThreadPoolExecutor(DRAINS_AT_ONCE, thread_name_prefix="drain")
-        self.desk = Desk(db, self._line(worker.watched(self._line_metrics)))
+        # drains and the desk may all wait for the application: readers have connections of their own
+        self._works = Database(db.conninfo, pool_size=DRAINS_AT_ONCE + 1, statement_timeout=settings.statement_timeout)
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:
         """Open the desk; at the end finish what is at hand."""
-        self.desk.open()
-        try:
-            yield
-        finally:
-            self.stop.set()
-            self._drains.shutdown(cancel_futures=True)
-            self.desk.close()
+        with self._works:
+            self.desk = Desk(self._works, self._line(worker.watched(self._line_metrics)))
+            self.desk.open()
+            try:
+                yield
+            finally:
+                self.stop.set()
+                self._drains.shutdown(cancel_futures=True)
+                self.desk.close()
 
     def admit(self, caller: str) -> None:
         """Count a calculation against the caller's limit.
@@ -88,7 +98,8 @@ class Service:
             TooManyRequests: the limit is reached.
         """
         if not self._limiter.hit(self._limit, caller):
-            raise TooManyRequests
+            window = self._limiter.get_window_stats(self._limit, caller)
+            raise TooManyRequests(retry_after=max(math.ceil(window.reset_time - time.time()), 1))
 
     async def read(self, profile_id: UUID) -> dict[str, Any] | None:
         """The cached row, or None."""
@@ -106,17 +117,28 @@ class Service:
     async def look_patiently(self, read: Callable[..., Result], *wanted: Any) -> Result:
         """A look that may take long, or may have to wait for the application: on some of the connections only."""
         async with self._patient:
-            return await self.look(read, *wanted)
+            return await self.look(read, *wanted, longest=LONGEST_LOOK_SECONDS + self.settings.statement_timeout)
 
-    async def look(self, read: Callable[..., Result], *wanted: Any) -> Result:
-        """A look into the database; when it was away a moment ago, none is tried: threads are for those who get on."""
+    async def look(self, read: Callable[..., Result], *wanted: Any, longest: float | None = None) -> Result:
+        """A look into the database; when it was away a moment ago, none is tried: threads are for those who get on.
+
+        Raises:
+            DatabaseUnavailable: it is away, or has not answered in `longest` seconds, or LONGEST_LOOK_SECONDS.
+        """
         if time.monotonic() < self._away_until:
             raise DatabaseUnavailable
         try:
-            return await run_in_threadpool(read, self.db, *wanted, patience=PATIENCE_SECONDS)
+            return await within(
+                longest or LONGEST_LOOK_SECONDS, partial(read, self.db, *wanted, patience=PATIENCE_SECONDS)
+            )
         except DatabaseUnavailable:
             self._away_until = time.monotonic() + AWAY_SECONDS
             raise
+
+    async def mark(self, profile_id: UUID) -> queue.Mark:
+        """Put a profile into the queue, ahead of everything else."""
+        marks = await self.look_patiently(partial(queue.recalculate, reason="request"), [profile_id])
+        return marks[profile_id]
 
     async def compute_once(self, profile_id: UUID, caller: str) -> None:
         """Have a profile computed that never was; who asks meanwhile joins.
@@ -147,8 +169,8 @@ class Service:
 
         def work() -> worker.Summary:
             line = self._line(seen)
-            rules.publish(self.db, self.strategies)
-            while sweep(self.db, self.settings.sweep_size) == self.settings.sweep_size and not over():
+            rules.publish(self._works, self.strategies)
+            while sweep(self._works, self.settings.sweep_size) == self.settings.sweep_size and not over():
                 pass
             return worker.drain(
                 line,
@@ -187,4 +209,17 @@ class Service:
         return waiting.result() if waiting.done() else None
 
     def _line(self, telemetry: Telemetry) -> Line:
-        return worker.line(self.db, self.settings, self.strategies, telemetry)
+        return worker.line(self._works, self.settings, self.strategies, telemetry)
+
+
+async def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """What a call returns in a thread, which is left to itself when the time is over.
+
+    Raises:
+        DatabaseUnavailable: the time is over.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await to_thread.run_sync(work, abandon_on_cancel=True)
+    except TimeoutError:
+        raise DatabaseUnavailable from None

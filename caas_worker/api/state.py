@@ -1,20 +1,19 @@
 """Routes that say how the service is: health for load balancers, metrics for Prometheus."""
 
-import asyncio
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from caas_worker import __version__
 from caas_worker.api.access import served
 from caas_worker.api.bodies import HealthBody
 from caas_worker.api.problems import reply
-from caas_worker.api.service import Service
+from caas_worker.api.service import LONGEST_LOOK_SECONDS, Service, within
 from caas_worker.errors import CaasError, DatabaseUnavailable
 
-LONGEST_LOOK_SECONDS = 3.0
+LONGEST_PROBE_SECONDS = 3.0
 
 router = APIRouter(tags=["state"])
 
@@ -26,10 +25,9 @@ router = APIRouter(tags=["state"])
 async def health(service: Annotated[Service, Depends(served)]) -> Response:
     """Whether the database answers, and how far behind the scores are. 503 while it does not."""
     try:
-        async with asyncio.timeout(LONGEST_LOOK_SECONDS):
-            figures = await run_in_threadpool(service.figures)
-    except (CaasError, TimeoutError) as error:
-        away = isinstance(error, DatabaseUnavailable | TimeoutError)
+        figures = await within(LONGEST_PROBE_SECONDS, service.figures)
+    except CaasError as error:
+        away = isinstance(error, DatabaseUnavailable)
         body = HealthBody(
             status="unavailable",
             version=__version__,
@@ -48,6 +46,13 @@ async def health(service: Annotated[Service, Depends(served)]) -> Response:
     return reply(body)
 
 
+@router.head("/api/health", response_class=Response, responses={503: {"description": "Away."}})
+@router.head("/api/caas/health", response_class=Response, responses={503: {"description": "Away."}})
+async def probe(service: Annotated[Service, Depends(served)]) -> Response:
+    """The status of the same, without a body."""
+    return Response(status_code=(await health(service)).status_code)
+
+
 @router.get(
     "/metrics",
     response_class=Response,
@@ -55,5 +60,9 @@ async def health(service: Annotated[Service, Depends(served)]) -> Response:
 )
 async def metrics(service: Annotated[Service, Depends(served)]) -> Response:
     """Metrics for Prometheus; while the database is away, only what this process counted."""
-    text = await run_in_threadpool(generate_latest, service.counters)
+    collect = partial(generate_latest, service.counters)
+    try:
+        text = await within(LONGEST_PROBE_SECONDS, collect)
+    except DatabaseUnavailable:
+        text = await within(LONGEST_LOOK_SECONDS, collect)  # by now the figures say that it is away
     return Response(text, media_type=CONTENT_TYPE_LATEST)

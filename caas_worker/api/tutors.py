@@ -150,14 +150,14 @@ async def read_summary(profile_id: ProfileId, service: Served) -> Response:
 )
 async def acknowledge(alert_id: AlertId, request: ActorRequest, service: Served) -> Response:
     """Take notice of an alert. One that somebody took notice of before stays as it is."""
-    alert = await service.look(tutors.acknowledge, UUID(alert_id), request.actor)
+    alert = await service.look_patiently(tutors.acknowledge, UUID(alert_id), request.actor)
     return reply(AlertBody.model_validate(alert))
 
 
 @router.post("/alerts/{alert_id}/resolve", response_model=AlertBody, responses=responses(*OF_AN_ALERT))
 async def resolve(alert_id: AlertId, request: ActorRequest, service: Served) -> Response:
     """End an alert by hand. One that has ended stays as it is; a new one is raised when the score is another."""
-    alert = await service.look(tutors.resolve, UUID(alert_id), request.actor)
+    alert = await service.look_patiently(tutors.resolve, UUID(alert_id), request.actor)
     return reply(AlertBody.model_validate(alert))
 
 

@@ -4,12 +4,11 @@ import dataclasses
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.concurrency import run_in_threadpool
 
 from caas_worker.api.access import served, worker_key
 from caas_worker.api.bodies import DrainBody, DrainRequest, QueueBody
 from caas_worker.api.problems import OF_THE_DATABASE, reply, responses
-from caas_worker.api.service import Service
+from caas_worker.api.service import LONGEST_LOOK_SECONDS, Service, within
 from caas_worker.errors import (
     InvalidRequest,
     KeyNotSet,
@@ -68,4 +67,4 @@ async def process_queue(
 )
 async def status(service: Annotated[Service, Depends(served)]) -> Response:
     """The queue at a glance, at most a second old."""
-    return reply(QueueBody.model_validate(await run_in_threadpool(service.figures)))
+    return reply(QueueBody.model_validate(await within(LONGEST_LOOK_SECONDS, service.figures)))

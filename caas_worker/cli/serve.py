@@ -35,8 +35,8 @@ def serve(
             rules.publish(db, service.strategies)
         except CaasError as error:
             log.error("calculations will be refused: %s", impersonal(error))
-        if settings.worker_api_key is None:
+        if not service.worker_keys.are_set:
             log.warning("CAAS_WORKER_API_KEY is not set: the routes that calculate are closed")
-        if settings.api_key is None:
+        if not service.api_keys.are_set:
             log.warning("CAAS_API_KEY is not set: the routes for tutors and sessions are closed")
         serve_until_told(service, host, port)

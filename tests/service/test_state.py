@@ -45,6 +45,18 @@ def test_health(client: TestClient, app: Rows, path: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/api/caas/health", "/api/health"])
+def test_a_load_balancer_may_ask_for_the_head_only(
+    make_service: MakeService, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service()
+    with TestClient(create(service)) as client:
+        answer = client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        monkeypatch.setattr(service, "figures", lambda: (_ for _ in ()).throw(DatabaseUnavailable()))
+        assert client.head(path).status_code == 503
+
+
 def test_health_is_503_while_the_database_is_away(make_service: MakeService, monkeypatch: pytest.MonkeyPatch) -> None:
     service = make_service()
 
@@ -105,7 +117,7 @@ def test_unheard_of_methods_are_one_label(client: TestClient) -> None:
     for method in ("FROBNICATE", "X" * 100):
         assert client.request(method, "/metrics").status_code == 405
     methods = {dict(labels)["method"] for name, labels in samples(client) if name == "caas_http_request_seconds_count"}
-    assert methods == {"GET", "POST", "OTHER"}
+    assert methods == {"GET", "HEAD", "POST", "OTHER"}
 
 
 def test_the_callers_request_id_is_kept_where_it_is_one(client: TestClient) -> None:
@@ -136,7 +148,11 @@ def test_a_body_that_is_too_large_is_413(client: TestClient) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
-    [("GET", "/nowhere", 404, "NOT_FOUND"), ("DELETE", "/api/health", 405, "METHOD_NOT_ALLOWED")],
+    [
+        ("GET", "/nowhere", 404, "NOT_FOUND"),
+        ("GET", "/api/health/", 404, "NOT_FOUND"),
+        ("DELETE", "/api/health", 405, "METHOD_NOT_ALLOWED"),
+    ],
 )
 def test_every_error_has_the_one_shape(client: TestClient, method: str, path: str, status: int, code: str) -> None:
     answer = client.request(method, path)
