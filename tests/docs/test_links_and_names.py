@@ -3,11 +3,13 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from caas_worker.cli.spans import span
 from caas_worker.settings import Settings
 from docs.pages.commands import tree
 from tests.docs.example import ROOT
@@ -16,6 +18,9 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 NAMED_OTHERWISE = {"CAAS_TEST_DATABASE_URL", "CAAS_TEST_POSTGRES_BIN", "CAAS_WORKER_SERVICE_HOST"}
 """Of the tests, and what Kubernetes injects."""
+
+
+SPANS_OF_TIME = {"--duration", "--for", "--last", "--older-than"}
 
 
 def text(page: Path) -> str:
@@ -82,6 +87,13 @@ def test_every_command_exists_with_these_options(page: Path) -> None:
                 alternative = word in ("/", "…") or " ".join([*path[:-1], word]) in KNOWN
                 takes_values = not hasattr(KNOWN[" ".join(path)], "commands")
                 assert alternative or takes_values, f"caas-worker {' '.join(words)}: {word}"
+
+
+@every_page("page")
+def test_every_span_of_time_is_one(page: Path) -> None:
+    for words in commands(page):
+        for option, value in pairwise(words):
+            assert option not in SPANS_OF_TIME or span(value), f"caas-worker {' '.join(words)}"
 
 
 @every_page("page")
