@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from caas_worker.errors import EXIT_CODES, DatabaseUnavailable, NotInstalled
-from tests.deploy.tools import DEPLOY, PATIENCE_SECONDS, known, understood
+from tests.deploy.tools import DEPLOY, PATIENCE_SECONDS, called, known, understood
 
 KUBERNETES = [*yaml.safe_load_all((DEPLOY / "kubernetes/caas-worker.yml").read_text(encoding="utf-8"))]
 
@@ -55,7 +55,8 @@ def test_all_run_one_image() -> None:
 @everything_that_runs
 def test_a_pod_calls_a_command_that_there_is(one: dict[str, Any]) -> None:
     (container,) = template(one)["spec"]["containers"]
-    understood(container["args"])
+    for words in called(container["command"][-1]) if "command" in container else [container["args"]]:
+        understood(words)
     known({variable["name"] for variable in container.get("env", [])})
 
 
