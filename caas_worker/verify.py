@@ -66,6 +66,14 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
 
 UP = "run: caas-worker migrate up"
 AS_OWNER = "run as the owner of the table"
+DRIFT = {
+    "open": ("function", "no function is everyone's to execute", "everyone may execute"),
+    "path": ("function", "every function pins its search_path", "another search_path, or none, is set for"),
+    "rights": ("function", "marks alone are made with their owner's rights", "not with the right ones run"),
+    "policy": ("row-level security", "no other policy shows scores", "shown to others than workers, by"),
+}
+"""By the kind of what was changed after it was installed: area, what is checked, and how a fault begins."""
+
 AS_ADMIN = "run as a superuser, or as the role that created caas_worker"
 
 
@@ -90,6 +98,7 @@ def verify(db: Database, shipped: Shipped) -> list[Check]:
             _tables,
             _indexes,
             lambda c: _functions(c, shipped),
+            _drift,
             lambda c: _triggers(c, shipped),
             _roles,
             _cache,
@@ -169,6 +178,13 @@ def _functions(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[C
     for what, owner in catalog.intruders(connection, (*COLUMNS, "caas_migrations")):
         todo = f"it bears a name of ours and belongs to {owner}; drop it, and revoke create on schema public"
         yield Check("intruder", what, ok=False, todo=todo)
+
+
+def _drift(connection: Connection[TupleRow]) -> Iterator[Check]:
+    rows = connection.execute(statements("verify")["drift"]).fetchall()
+    todos = {kind: f"{DRIFT[kind][2]} {names}; run as their owner: {undoing}" for kind, names, undoing in rows}
+    for kind, (area, subject, _) in DRIFT.items():
+        yield Check(area, subject, kind not in todos, todos.get(kind, ""))
 
 
 def _triggers(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:

@@ -34,6 +34,84 @@ where t.relnamespace = 'public'::regnamespace
     and k.place <= i.indnkeyatts
 group by i.indexrelid, t.relname;
 
+-- drift: what was changed of our functions and who sees scores by other policies, by kind, and what undoes it
+with ours as (
+    select
+        p.oid::regprocedure::text as name,
+        p.proacl is null
+        or exists (
+            select
+            from aclexplode(p.proacl) as a
+            where a.grantee = 0
+        ) as is_open,
+        coalesce(p.proconfig, '{}') as settings,
+        case p.proname
+            when 'caas_follow' then 'pg_catalog, public, pg_temp'
+            else 'pg_catalog, pg_temp'
+        end as path,
+        p.prosecdef as is_definer,
+        p.proname ~ '^caas_(enqueue$|mark_)' as should_be_definer
+    from pg_proc as p
+    where p.pronamespace = 'public'::regnamespace
+        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
+),
+
+policies as (
+    select quote_ident(p.polname) as name
+    from pg_policy as p
+    where p.polrelid = to_regclass('public.caas_scores')
+        and p.polpermissive
+        and p.polcmd in ('r', '*')
+        and p.polname <> 'caas_readers_see_tutors_clients_and_themselves'
+        and exists (
+            select
+            from unnest(p.polroles) as r (role)
+            where not exists (
+                select
+                from pg_roles as w
+                where w.rolname = 'caas_worker'
+                    and r.role <> 0
+                    and pg_has_role(r.role, w.oid, 'member')
+            )
+        )
+),
+
+mended as (
+    select
+        'open' as kind,
+        o.name,
+        format('revoke all on function %s from public', o.name) as statement
+    from ours as o
+    where o.is_open
+    union all
+    select
+        'path',
+        o.name,
+        format('alter function %s set search_path = %s', o.name, o.path)
+    from ours as o
+    where 'search_path=' || o.path <> all(o.settings)
+    union all
+    select
+        'rights',
+        o.name,
+        format('alter function %s security %s', o.name, case when o.should_be_definer then 'definer' else 'invoker' end)
+    from ours as o
+    where o.is_definer <> o.should_be_definer
+    union all
+    select
+        'policy',
+        p.name,
+        format('drop policy %s on caas_scores', p.name)
+    from policies as p
+)
+
+select
+    m.kind,
+    string_agg(m.name, ', ' order by m.name),
+    string_agg(m.statement, '; ' order by m.name)
+from mended as m
+group by m.kind;
+
 -- asking: this role, and whether it is a member of caas_worker, and whether it has that role's rights without asking
 select
     current_user::text,
