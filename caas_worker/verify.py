@@ -182,7 +182,7 @@ def _functions(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[C
 
 def _drift(connection: Connection[TupleRow]) -> Iterator[Check]:
     rows = connection.execute(statements("verify")["drift"]).fetchall()
-    todos = {kind: f"{DRIFT[kind][2]} {names}; run as their owner: {undoing}" for kind, names, undoing in rows}
+    todos = {kind: f"{DRIFT[kind][2]} {names}; run as their owner: {'; '.join(undo)}" for kind, names, undo in rows}
     for kind, (area, subject, _) in DRIFT.items():
         yield Check(area, subject, kind not in todos, todos.get(kind, ""))
 

@@ -80,35 +80,35 @@ mended as (
     select
         'open' as kind,
         o.name,
-        format('revoke all on function %s from public', o.name) as statement
+        'revoke all on function ' || o.name || ' from public' as statement
     from ours as o
     where o.is_open
     union all
     select
         'path',
         o.name,
-        format('alter function %s set search_path = %s', o.name, o.path)
+        'alter function ' || o.name || ' set search_path = ' || o.path
     from ours as o
     where 'search_path=' || o.path <> all(o.settings)
     union all
     select
         'rights',
         o.name,
-        format('alter function %s security %s', o.name, case when o.should_be_definer then 'definer' else 'invoker' end)
+        'alter function ' || o.name || ' security ' || case when o.should_be_definer then 'definer' else 'invoker' end
     from ours as o
     where o.is_definer <> o.should_be_definer
     union all
     select
         'policy',
         p.name,
-        format('drop policy %s on caas_scores', p.name)
+        'drop policy ' || p.name || ' on caas_scores'
     from policies as p
 )
 
 select
     m.kind,
     string_agg(m.name, ', ' order by m.name),
-    string_agg(m.statement, '; ' order by m.name)
+    array_agg(m.statement order by m.name)
 from mended as m
 group by m.kind;
 
