@@ -18,6 +18,8 @@ from docs.pages.text import bullets, code, document, paragraph
 
 OWN_EXIT_CODES = {
     "demo": "1: scores computed anew differ from those that the demo kept.",
+    "run": "3: the database does not answer at the start. Once it works, it waits for the database.",
+    "serve": "3: the database does not answer at the start. Once it serves, it waits for the database.",
     "drain": "1: an attempt at a profile failed. A profile that does not exist (PROFILE_NOT_FOUND) leaves it 0.",
     "verify": "1: something is missing or wrong. Hints leave it 0.",
     "health": "1: no worker of this host has said lately that it lives.",
@@ -37,7 +39,7 @@ OWN_EXIT_CODES = {
 
 WITHOUT_A_DATABASE = {"settings"}
 ENDLESS = {"run", "serve"}
-"""They wait for what is missing instead of ending."""
+"""They wait for tables that are missing instead of ending; the database has to answer when they start."""
 WITHOUT_OUR_TABLES = {
     *ENDLESS, "settings", "demo", "verify", "uninstall", "smoke", "warmup", "migrate up", "migrate down",
     "migrate status", "triggers enable", "triggers disable",

@@ -1,12 +1,13 @@
 """The units: systemd accepts them and finds little exposed, they call what is there and stop in order."""
 
+import subprocess
 import sys
 from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
 
-from caas_worker.errors import EXIT_CODES, SettingsError
+from caas_worker.errors import EXIT_CODES, DatabaseUnavailable, SettingsError
 from tests.deploy.tools import DEPLOY, PATIENCE_SECONDS, accepts, called, understood
 
 UNITS = sorted((DEPLOY / "systemd").iterdir())
@@ -62,6 +63,20 @@ def test_a_unit_is_hardened_and_stops_in_order(path: Path) -> None:
         assert service["KillMode"] == "mixed"
         assert service["Restart"] == "on-failure"
         assert int(service["RestartPreventExitStatus"]) == EXIT_CODES[SettingsError]
+
+
+@every_service
+def test_a_service_whose_database_is_away_at_the_start_is_started_again(path: Path) -> None:
+    service = unit(path)["Service"]
+    if service["Type"] == "oneshot":
+        return
+    (words,) = called(service["ExecStart"])
+    program = Path(sys.executable).with_name("caas-worker")
+    away = {"CAAS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere"}
+    ended = subprocess.run([program, *words], env=away, capture_output=True, check=False).returncode
+    assert ended == EXIT_CODES[DatabaseUnavailable]
+    assert ended != int(service["RestartPreventExitStatus"])
+    assert unit(path)["Unit"]["StartLimitIntervalSec"] == "0"
 
 
 @every_unit
