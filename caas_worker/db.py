@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
@@ -12,12 +13,22 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotInstalled, RulesOutdated, SettingsError
+from caas_worker.errors import (
+    CaasError,
+    DatabaseBusy,
+    DatabaseError,
+    DatabaseUnavailable,
+    NotInstalled,
+    NotPermitted,
+    RulesOutdated,
+    SettingsError,
+)
 
 # Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions,
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
 _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
+_FORBIDDEN = "42501"
 _OUTDATED = "CA001"
 """Raised by our own caas_cache."""
 OURS = re.compile(
@@ -29,6 +40,8 @@ SHORTEST_TIMEOUT_SECONDS = 1.0
 SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 """Seconds to connect in, and milliseconds after which a network that acknowledges nothing counts as broken."""
 LOOK_SECONDS = 2.0
+LONGEST_PATIENCE_SECONDS = 10.0
+"""How long a free connection is waited for unless a caller says otherwise."""
 Found = TypeVar("Found")
 Clock = Callable[[Connection[TupleRow]], datetime]
 """Says what time it is, to a transaction: another time than now answers what a score will be then."""
@@ -53,6 +66,8 @@ def translate(error: psycopg.Error) -> CaasError:
         state = DATA_EXCEPTION
     if state == _OUTDATED:
         return RulesOutdated.against(primary)
+    if state == _FORBIDDEN:
+        return NotPermitted(f"{message}. As this role, caas-worker verify says which grant is missing", state)
     if state in _UNDEFINED and OURS.search(primary):
         return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)
@@ -69,11 +84,13 @@ class Database:
     def __init__(self, conninfo: str, *, pool_size: int = 4, statement_timeout: float = 30) -> None:
         self.conninfo = conninfo
         self._statement_timeout = statement_timeout
+        # counted here: the pool itself does not tell one that is lent out from one that can't be had
+        self._free = threading.BoundedSemaphore(pool_size)
         self._pool: ConnectionPool[Connection[TupleRow]] = ConnectionPool(
             _patient(conninfo),
             min_size=1,
             max_size=pool_size,
-            timeout=10,
+            timeout=LONGEST_PATIENCE_SECONDS,
             open=False,
             reconnect_timeout=5,
             kwargs={"autocommit": True, "prepare_threshold": None, "application_name": "caas-worker"},
@@ -110,6 +127,7 @@ class Database:
             cells: statistics read cells where they are built, instead of the application's rows.
 
         Raises:
+            DatabaseBusy: no connection was free in time.
             DatabaseUnavailable: the server is away; nothing is known of the transaction.
             DatabaseError, NotInstalled: the server refused a statement; the transaction is undone.
         """
@@ -130,7 +148,7 @@ class Database:
             patience: how many seconds to wait for a free connection; None: as long as ever.
 
         Raises:
-            DatabaseUnavailable, DatabaseError, NotInstalled: as `transaction` does.
+            DatabaseBusy, DatabaseUnavailable, DatabaseError, NotInstalled: as `transaction` does.
         """
         begin = self._begin(lazily=True, share_of_timeout=LOOK_SECONDS / self._statement_timeout)
         whole = b";".join((begin.encode(), query.strip().rstrip(b";"), b"commit"))
@@ -154,16 +172,27 @@ class Database:
         self, patience: float | None, first: Callable[[Connection[TupleRow]], Found]
     ) -> Iterator[tuple[Connection[TupleRow], Found]]:
         """A connection, and what it did first, which may be repeated: not those that a restarted server left dead."""
-        for others in reversed(range(self._pool.max_size + 1)):
-            with self._pool.connection(timeout=patience) as connection:
-                try:
-                    found = first(connection)
-                except psycopg.OperationalError:
-                    if connection.closed and others:
-                        continue
-                    raise
-                yield connection, found
-                return
+        with self._turn(LONGEST_PATIENCE_SECONDS if patience is None else patience):
+            for others in reversed(range(self._pool.max_size + 1)):
+                with self._pool.connection(timeout=patience) as connection:
+                    try:
+                        found = first(connection)
+                    except psycopg.OperationalError:
+                        if connection.closed and others:
+                            continue
+                        raise
+                    yield connection, found
+                    return
+
+    @contextlib.contextmanager
+    def _turn(self, patience: float) -> Iterator[None]:
+        """The right to one of the pool's connections: with it, having to wait means that the server is away."""
+        if not self._free.acquire(timeout=patience):
+            raise DatabaseBusy
+        try:
+            yield
+        finally:
+            self._free.release()
 
     def _begin(self, lazily: bool, share_of_timeout: float) -> str:
         """All that a transaction needs to be told, in one round trip.

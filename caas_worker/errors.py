@@ -3,7 +3,9 @@
 CaasError
 ├── SettingsError             a setting or argument is wrong
 ├── DatabaseUnavailable       the server does not answer, or went away
+│   └── DatabaseBusy          all connections of this process are at work
 ├── DatabaseError             the server answered with an error that repeating will not cure
+│   └── NotPermitted          this role lacks a right
 ├── RulesOutdated             other rules are published than this installation has
 ├── NotInstalled              our tables are missing or too old
 ├── MigrationRefused          going on would harm what is there
@@ -60,6 +62,12 @@ class DatabaseUnavailable(CaasError):
     code = "DATABASE_UNAVAILABLE"
 
 
+class DatabaseBusy(DatabaseUnavailable):
+    """All connections to the database are at work. Ask again later."""
+
+    code = "DATABASE_BUSY"
+
+
 class DatabaseError(CaasError):
     """The database answered with an error."""
 
@@ -84,6 +92,12 @@ class NotInstalled(CaasError):
     """This database has no caas_worker tables, or older ones. Run: caas-worker migrate up"""
 
     code = "NOT_INSTALLED"
+
+
+class NotPermitted(DatabaseError):
+    """This role lacks a right. As this role, caas-worker verify says which grant is missing."""
+
+    code = "NOT_PERMITTED"
 
 
 class RulesOutdated(CaasError):
@@ -240,6 +254,7 @@ EXIT_CODES: dict[type[CaasError], int] = {
     MigrationRefused: 5,
     EmbeddedServerError: 6,
     RulesOutdated: 7,
+    NotPermitted: 8,
 }
 
 

@@ -137,7 +137,8 @@ def open_ledger(conninfo: str, say: Say, *, patience_seconds: float = PATIENCE_S
             yield Ledger(connection, say, patience_seconds)
     except psycopg.errors.InsufficientPrivilege as error:
         raise MigrationRefused(
-            f"This role may not do that: {error}. Migrate as the owner of the application's tables."
+            f"This role may not do that: {error.diag.message_primary}. Migrate as the owner of the application's "
+            "tables. Where that role may not create in the schema, its owner has to: grant create on schema public to …"
         ) from error
     except psycopg.Error as error:
         raise translate(error) from error

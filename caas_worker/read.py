@@ -43,3 +43,10 @@ def is_verified(db: Database, profile_id: UUID, *, patience: float | None = None
     if not rows:
         raise ProfileNotFound(f"There is no profile {profile_id}.")
     return bool(rows[0]["identity_verified"])
+
+
+def unknown(db: Database, profile_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of these ids no profile has."""
+    with db.transaction() as connection:
+        rows = connection.execute(statements("read")["unknown"], {"profile_ids": list(profile_ids)}).fetchall()
+    return {row[0] for row in rows}

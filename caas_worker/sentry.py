@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from caas_worker import __version__
-from caas_worker.errors import impersonal
+from caas_worker.errors import SettingsError, impersonal
 from caas_worker.settings import Settings
 from caas_worker.telemetry import Batch, Failed, Watcher
 
@@ -16,14 +16,23 @@ PERSONAL = ("request", "user", "extra", "breadcrumbs", "logentry", "message")
 
 
 def begin(settings: Settings, **options: Any) -> None:
-    """Report errors to the configured DSN; does nothing without one."""
+    """Report errors to the configured DSN; does nothing without one.
+
+    Raises:
+        SettingsError: that is no DSN. The message does not repeat it: it holds a key.
+    """
     if settings.sentry_dsn is None:
         return
     import sentry_sdk  # only here: most have no DSN, and every command would wait for it
     from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.excepthook import ExcepthookIntegration
     from sentry_sdk.integrations.threading import ThreadingIntegration
+    from sentry_sdk.utils import BadDsn, Dsn
 
+    try:
+        Dsn(settings.sentry_dsn.get_secret_value())
+    except BadDsn:
+        raise SettingsError("SENTRY_DSN is no DSN. Example: https://key@sentry.example.org/1") from None
     sentry_sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
         release=f"caas-worker@{__version__}",

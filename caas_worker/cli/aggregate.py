@@ -6,12 +6,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from caas_worker import aggregate as batch
 from caas_worker import worker
-from caas_worker.cli.output import Json, print_json, print_table
+from caas_worker.cli.output import Json, print_json, print_table, progress
 from caas_worker.cli.target import database, say
 from caas_worker.cli.work import stop_on_signals
 from caas_worker.errors import SettingsError
@@ -33,8 +31,11 @@ def aggregate(
     include_inactive: Annotated[bool, typer.Option("--include-inactive", help="Inactive tutors as well.")] = False,
     cleanup: Annotated[bool, typer.Option("--cleanup", help="Remove window metrics that are too old.")] = False,
     retention_days: Annotated[
-        int, typer.Option(min=1, max=36_500, help="With --cleanup: how many days back they are kept.")
-    ] = batch.RETENTION_DAYS,
+        int | None,
+        typer.Option(
+            min=1, max=36_500, help=f"With --cleanup: how many days back they are kept, {batch.RETENTION_DAYS} else."
+        ),
+    ] = None,
     archive: Annotated[Path | None, typer.Option(help="With --cleanup: keep what is removed in this file.")] = None,
     diff: Annotated[bool, typer.Option("--diff", help="Show what changed, before and after.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="A line for each tutor.")] = False,
@@ -50,17 +51,16 @@ def aggregate(
         raise SettingsError("Say --verbose or --quiet, not both.")
     if archive and not cleanup:
         raise SettingsError("--archive keeps what --cleanup removes: say --cleanup as well.")
+    if retention_days and not cleanup:
+        raise SettingsError("--retention-days is how long --cleanup keeps: say --cleanup as well.")
     day, wanted = _day(date), _ids(tutors)
     if archive:
         batch.try_archive(archive)
     stop = stop_on_signals()
-    columns = (TextColumn("aggregating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with database() as (settings, db):
         line = worker.line(db, settings)
-        console = Console(stderr=True)
-        hidden = json or quiet or not console.is_terminal
-        with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
-            task = progress.add_task("", total=None)
+        with progress("aggregating", hidden=json or quiet) as bar:
+            task = bar.add_task("", total=None)
             report = batch.aggregate(
                 db,
                 line,
@@ -68,11 +68,11 @@ def aggregate(
                 tutors=wanted,
                 include_inactive=include_inactive,
                 diff=diff,
-                progress=lambda done, of: progress.update(task, completed=done, total=of),
+                progress=lambda done, of: bar.update(task, completed=done, total=of),
                 stop=stop,
             )
         if cleanup and not stop.is_set():
-            report.removed = batch.clean(db, line, retention_days, archive)
+            report.removed = batch.clean(db, line, retention_days or batch.RETENTION_DAYS, archive)
     if json:
         print_json(report.as_dict())
     else:
@@ -125,7 +125,7 @@ def _print(report: batch.Report, *, verbose: bool, quiet: bool, diff: bool) -> N
 
 def _print_changes(report: batch.Report) -> None:
     changed: list[tuple[Any, ...]] = [
-        (result.profile_id, window, name, sides["before"], sides["after"])
+        (result.profile_id, window, name, _said(sides["before"]), _said(sides["after"]))
         for result in report.results
         for window, names in result.changes.items()
         for name, sides in names.items()
@@ -134,3 +134,9 @@ def _print_changes(report: batch.Report) -> None:
         print_table(("profile_id", "window", "metric", "before", "after"), changed)
     else:
         say("no metric changed")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {flag}" for name, flag in value.items()) or "none"
+    return "none" if value is None else str(value)

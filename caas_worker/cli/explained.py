@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from rich.console import Console
 from rich.padding import Padding
@@ -17,26 +18,29 @@ WIDEST = 120
 """Longer lines are hard to read."""
 
 
-def show(explanation: Explanation, *, cached: Mapping[str, Any] | None) -> None:
+def show(explanation: Explanation, *, cached: Mapping[str, Any] | None, place: Mapping[str, Any] | None = None) -> None:
     """Print the whole explanation.
 
     Args:
         cached: the profile's row of caas_scores, with total_score, computed_score, calculated_at, calculation_version
             and source_changed_at; None: there is none yet.
+        place: where the profile stands in the queue; None: nowhere.
     """
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST)
     with console.capture() as captured:
-        _print(console, explanation, cached)
+        _print(console, explanation, cached, place)
     console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
-def _print(console: Console, explanation: Explanation, cached: Mapping[str, Any] | None) -> None:
+def _print(
+    console: Console, explanation: Explanation, cached: Mapping[str, Any] | None, place: Mapping[str, Any] | None
+) -> None:
     console.print(Text.assemble((f"{explanation.total} of 100", "bold"), f"  {_title(explanation)}"))
     console.print(Text(f"profile {explanation.profile_id}, computed at {moment(explanation.at)}", "dim"))
     if explanation.arithmetic:
         console.print(Text(explanation.arithmetic))
-    for sentence in standing(explanation, cached):
+    for sentence in standing(explanation, cached, place):
         console.print(Text(sentence, "yellow"))
     if explanation.buckets:
         _head(console, "Where the points come from")
@@ -51,10 +55,21 @@ def _print(console: Console, explanation: Explanation, cached: Mapping[str, Any]
     console.print(_inputs(explanation.inputs))
 
 
-def standing(explanation: Explanation, cached: Mapping[str, Any] | None) -> Iterable[str]:
+def way(profile_id: UUID, place: Mapping[str, Any] | None) -> str:
+    """Whether a computation is on its way, and what to do if none is."""
+    if place is None:
+        return f"Nothing is on its way. Compute it: caas-worker score recalculate {profile_id}"
+    if place["place"] == "dead":
+        return f"It was set aside after {place['error']}. Try it again: caas-worker queue retry {profile_id}"
+    return f"A computation is on its way: the profile is {place['state']} ({', '.join(place['reasons'])})."
+
+
+def standing(
+    explanation: Explanation, cached: Mapping[str, Any] | None, place: Mapping[str, Any] | None = None
+) -> Iterable[str]:
     """What the cached row says, compared with the fresh score, in sentences."""
     if cached is None:
-        yield "No score is cached yet: the first one is on its way."
+        yield f"No score is cached yet. {way(explanation.profile_id, place)}"
         return
     name, computed = "The cached score", cached["total_score"]
     if cached["computed_score"] is not None:
@@ -65,9 +80,9 @@ def standing(explanation: Explanation, cached: Mapping[str, Any] | None) -> Iter
     if computed != explanation.total:
         yield (
             f"{name} is {computed}, of {moment(cached['calculated_at'])}; the last change that it knows is "
-            f"of {moment(cached['source_changed_at'])}. What has changed since is on its way. Where it stands:"
+            f"of {moment(cached['source_changed_at'])}."
         )
-        yield f"  caas-worker queue status --profile {explanation.profile_id}"
+        yield way(explanation.profile_id, place)
     else:
         yield f"{name} is {computed} as well, of {moment(cached['calculated_at'])}."
 

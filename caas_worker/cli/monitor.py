@@ -113,9 +113,9 @@ def _cells(look: Look) -> tuple[str, ...]:
 
 
 def _table(looks: list[Look]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), caption="live: manual and live entries · Ctrl-C ends it")
+    table = Table(box=None, padding=(0, 1, 0, 0), caption="live: manual and live entries · Ctrl-C ends it")
     for name in COLUMNS:
-        table.add_column(name, justify="right")
+        table.add_column(name.replace(" ", "\n").replace("/", "\n/"), justify="right", vertical="bottom")
     for look in looks:
         table.add_row(*_cells(look))
     return table

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from caas_worker import figures, queue
+from caas_worker import figures, queue, read
 from caas_worker.cli import monitor
 from caas_worker.cli.output import Json, print_fields, print_json, print_table
 from caas_worker.cli.spans import span
@@ -31,8 +31,10 @@ def status(
     """Marks and entries, the oldest change that waits, batches in flight, dead entries, workers."""
     with database() as (_, db):
         fields = figures.status(db) if profile is None else queue.place(db, profile)
-    if fields is None:
-        fields = {"place": None, "state": "nothing to do"}
+        if profile and not fields:
+            read.is_verified(db, profile)  # or there is no such profile
+            fields = {"place": None, "state": "nothing to do"}
+    assert fields is not None
     if json:
         print_json(fields)
     else:
@@ -66,7 +68,7 @@ def failed(
     what = ", ".join(f"{number} {code}" for code, number in counts.most_common())
     say(
         f"{len(entries)} set aside in the last {last}"
-        + (f": {what}. Try them again: caas-worker queue retry" if what else "")
+        + (f": {what}. Try them again: caas-worker queue retry --all, or --error CODE" if what else "")
     )
 
 

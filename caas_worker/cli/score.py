@@ -14,7 +14,6 @@ from caas_worker.cli import explained
 from caas_worker.cli.output import Json, print_fields, print_json, print_table
 from caas_worker.cli.spans import span
 from caas_worker.cli.target import database, say
-from caas_worker.db import Database
 from caas_worker.desk import SHORTEST_LOOK_SECONDS, Asking, Desk
 from caas_worker.errors import NotComputed, ProfileNotFound
 from caas_worker.explain import explain as explain_score
@@ -67,9 +66,14 @@ def recalculate(
                 generations, failed = _finish(Desk(db, line), profile_ids, wait)
             finally:
                 line.claimant.release()
-            scores = [_read(db, profile_id) for profile_id in profile_ids if profile_id not in failed]
         else:
             generations = {key: mark.generation for key, mark in queue.recalculate(db, profile_ids).items()}
+        failed |= {key: f"There is no profile {key}." for key in read.unknown(db, profile_ids)}
+        done = [key for key in profile_ids if key not in failed]
+        if wait:
+            cached = read.read_many(db, done)
+            scores = [cached[key] for key in done if key in cached]
+            failed |= {key: "no score yet" for key in done if key not in cached}
     if json:
         print_json(
             {
@@ -78,22 +82,15 @@ def recalculate(
                 "failed": {str(key): why for key, why in failed.items()},
             }
         )
-    for score in scores if not json else ():
-        if "error" in score:
-            say(f"{score['profile_id']}: {score['error']}")
-        else:
+    else:
+        for score in scores:
             _show(score)
-    for profile_id, why in failed.items() if not json else ():
-        say(f"{profile_id}: {why}")
-    if failed or any("error" in score for score in scores):
+        for profile_id, why in failed.items():
+            say(f"{profile_id}: {why}")
+        if done and not wait:
+            say(f"{len(done)} put into the queue. Running workers compute them; without any: caas-worker drain")
+    if failed:
         raise typer.Exit(1)
-
-
-def _read(db: Database, profile_id: UUID) -> dict[str, Any]:
-    try:
-        return read.read(db, profile_id) or {"profile_id": profile_id, "error": "no score yet"}
-    except ProfileNotFound as error:
-        return {"profile_id": profile_id, "error": str(error)}
 
 
 def _finish(desk: Desk, profile_ids: list[UUID], wait: float) -> tuple[dict[UUID, int], dict[UUID, str]]:
@@ -121,15 +118,16 @@ def explain(profile_id: UUID, json: Json = False) -> None:
         line = worker.line(db, settings)
         gathered = stats.gather(db, [profile_id], line.registry.needs)
         cached = read.read_many(db, [profile_id]).get(profile_id)
+        place = queue.place(db, profile_id)
     if profile_id in gathered.unreadable:
         raise NotComputed(f"The facts of this profile have no sensible shape: {gathered.unreadable[profile_id]}")
     if profile_id not in gathered.profiles:
         raise ProfileNotFound(f"There is no profile {profile_id}.")
     explanation = explain_score(line.registry, gathered.profiles[profile_id], gathered.statistics, gathered.now)
     if json:
-        print_json({**dataclasses.asdict(explanation), "cached": cached})
+        print_json({**dataclasses.asdict(explanation), "cached": cached, "place": place})
     else:
-        explained.show(explanation, cached=cached)
+        explained.show(explanation, cached=cached, place=place)
 
 
 @app.command()
@@ -160,10 +158,8 @@ def compare(profile_id: UUID, json: Json = False) -> None:
         print_table(("", "cached", "fresh"), marked)
         if not differing:
             say("the cache is what would be computed now")
-        elif place:
-            say(f"a change is on its way: the profile is {place['state']} ({', '.join(place['reasons'])})")
         else:
-            say(f"nothing is on its way. Compute it: caas-worker score recalculate {profile_id}")
+            say(explained.way(profile_id, place))
     raise typer.Exit(1 if differing else 0)
 
 
@@ -246,7 +242,7 @@ def list_holds(
 
 def _end(row: dict[str, Any]) -> str:
     if row["stands"]:
-        return _minute(row["expires_at"]) if row["expires_at"] else "released"
+        return _minute(row["expires_at"]) if row["expires_at"] else "no end"
     if row["expires_at"] and (row["released_at"] is None or row["expires_at"] <= row["released_at"]):
         return f"{_minute(row['expires_at'])}, over"
     return f"{_minute(row['released_at'])}, by {row['released_by']}"

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from caas_worker import queue, rules, worker
-from caas_worker.cli.output import Json, print_json
+from caas_worker.cli.output import Json, print_json, progress
 from caas_worker.cli.target import database, say
 from caas_worker.figures import status
 from caas_worker.fleet import Fleet
@@ -122,14 +121,13 @@ def sweep(
     with database() as (settings, db):
         waiting = min(due(db), max_profiles or sys.maxsize)
         marked = 0
-        columns = (TextColumn("marking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, disable=json or not waiting) as progress:
-            task = progress.add_task("", total=waiting)
+        with progress("marking", hidden=json or not waiting) as bar:
+            task = bar.add_task("", total=waiting)
             while not stop.is_set() and (max_profiles is None or marked < max_profiles):
                 size = settings.fold_size if max_profiles is None else min(settings.fold_size, max_profiles - marked)
                 done = sweep_once(db, size)
                 marked += done
-                progress.update(task, completed=marked, total=max(waiting, marked))
+                bar.update(task, completed=marked, total=max(waiting, marked))
                 if done < size:
                     break
     if json:
@@ -144,12 +142,11 @@ def backfill(json: Json = False) -> None:
         line = worker.line(db, settings)
         queue.mark_everyone(db, "backfill")
         marked = 0
-        columns = (TextColumn("marking everyone"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, disable=json) as progress:
-            task = progress.add_task("", total=queue.everyone(db))
+        with progress("marking everyone", hidden=json) as bar:
+            task = bar.add_task("", total=queue.everyone(db))
             while queue.is_expanding(db):
                 marked += line.folder.fold().expanded or 0
-                progress.update(task, completed=marked)
+                bar.update(task, completed=marked)
         depth = status(db)
     if json:
         print_json({"marked": marked, **depth})

@@ -1,44 +1,98 @@
--- profile: where one profile stands
+-- profile: where one profile stands. A mark names it by any of its keys, as in caas_fold and caas_expand
 select
-    'queue' as place,
-    case when q.token is not null then 'in flight' when q.due_at is not null then 'waiting' else 'ready' end as state,
-    q.priority,
-    q.reasons,
-    q.attempts,
-    q.error,
-    q.first_changed_at,
-    q.due_at
-from caas_recalculation_queue as q
-where q.profile_id = %(profile_id)s
-union all
-select
-    'dead',
-    'set aside',
-    null,
-    d.reasons,
-    d.attempts,
-    d.error,
-    d.first_changed_at,
-    null
-from caas_dead_entries as d
-where d.profile_id = %(profile_id)s
-union all
-(
-    select
-        'changes',
-        'marked',
-        c.priority,
-        array[c.reason],
-        0,
-        null,
-        c.changed_at,
-        null
-    from caas_changes as c
-    where c.profile_id = %(profile_id)s
-        and not c.everyone
-    order by c.id
-    limit 1
-);
+    p.place,
+    p.state,
+    p.priority,
+    p.reasons,
+    p.attempts,
+    p.error,
+    p.first_changed_at,
+    p.due_at
+from (
+    (
+        select
+            'queue' as place,
+            case
+                when q.token is not null then 'in flight'
+                when q.due_at is not null then 'waiting'
+                else 'ready'
+            end as state,
+            q.priority,
+            q.reasons,
+            q.attempts,
+            q.error,
+            q.first_changed_at,
+            q.due_at
+        from caas_recalculation_queue as q
+        where q.profile_id = %(profile_id)s
+    )
+    union all
+    (
+        select
+            'changes',
+            'marked',
+            c.priority,
+            array[c.reason],
+            0,
+            null,
+            c.changed_at,
+            null
+        from caas_changes as c
+        where case
+            when c.everyone then c.profile_id is null or c.profile_id < %(profile_id)s
+            else
+                c.profile_id = %(profile_id)s
+                or exists (
+                    select
+                    from public.listings as l
+                    where l.id = c.listing_id
+                        and l.profile_id = %(profile_id)s
+                )
+                or exists (
+                    select
+                    from public.bookings as b
+                    inner join public.listings as l on l.id = b.listing_id
+                    where b.id = c.booking_id
+                        and c.profile_id is null
+                        and l.profile_id = %(profile_id)s
+                )
+                or exists (
+                    select
+                    from public.profiles as p
+                    where p.id = c.agent_id
+                        and p.id = %(profile_id)s
+                        and caas_role(p.roles::text[]) = 'AGENT'
+                )
+                or exists (
+                    select
+                    from public.profile_graph as led
+                    where c.reason = 'profiles'
+                        and led.target_profile_id = c.profile_id
+                        and led.source_profile_id = %(profile_id)s
+                        and led.relationship_type = 'AGENT_REFERRAL'
+                        and led.status = 'ACTIVE'
+                )
+        end
+        order by c.id
+        limit 1
+    )
+    union all
+    (
+        select
+            'dead',
+            'set aside',
+            null,
+            d.reasons,
+            d.attempts,
+            d.error,
+            d.first_changed_at,
+            null
+        from caas_dead_entries as d
+        where d.profile_id = %(profile_id)s
+    )
+) as p
+order by array_position(array['queue', 'changes', 'dead'], p.place)
+limit 1;
 
 -- recalculate: mark and fold at once
 select

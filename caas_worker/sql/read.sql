@@ -20,3 +20,12 @@ where profile_id = any(%(profile_ids)s::uuid[]);
 select coalesce(identity_verified, false) as identity_verified
 from public.profiles
 where id = %(profile_id)s;
+
+-- unknown: those of a list that no profile has
+select ids.id
+from unnest(%(profile_ids)s::uuid[]) as ids (id)
+where not exists(
+    select
+    from public.profiles as p
+    where p.id = ids.id
+);

@@ -31,7 +31,11 @@ begin
         p.roles::text[],
         coalesce(p.identity_verified, false),
         coalesce(p.dbs_verified, false),
-        least(greatest(p.dbs_expiry_date, '0001-01-02 00:00:00+00'), '9999-12-30 00:00:00+00'),
+        -- not of a null: of that and a date, both would take the date
+        case
+            when p.dbs_expiry_date is not null
+                then least(greatest(p.dbs_expiry_date, '0001-01-02 00:00:00+00'), '9999-12-30 00:00:00+00')
+        end,
         coalesce(p.available_free_help, false),
         p.bio::text,
         p.bio_video_url::text,

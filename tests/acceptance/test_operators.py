@@ -38,7 +38,7 @@ def test_a_score_that_differs_is_told_with_its_reason(product: Product, app: Row
     fields = {field["name"]: (field["cached"], field["fresh"]) for field in json.loads(differing)["fields"]}
     assert fields["total"] == (32, 36)
     product.call("score", "compare", str(tutor), code=1)
-    assert "a change is on its way" in product.said
+    assert "A computation is on its way: the profile is marked (profile_reviews)." in product.said
 
 
 def test_bad_words_are_a_sentence(product: Product, app: Rows) -> None:

@@ -74,6 +74,7 @@ def test_exit_codes_tell_apart_what_a_caller_can_act_upon() -> None:
         "MigrationRefused": 5,
         "EmbeddedServerError": 6,
         "RulesOutdated": 7,
+        "NotPermitted": 8,
     }
 
 

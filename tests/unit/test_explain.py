@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from caas_worker.cli.explained import show
+from caas_worker.cli.explained import show, standing, way
 from caas_worker.explain import Explanation, explain
 from caas_worker.model import Profile, RoleDetails, Score, Stats
 from caas_worker.strategies import Registry
@@ -611,13 +611,13 @@ def test_it_fits_any_width(shown: Any, columns: int) -> None:
 @pytest.mark.parametrize(
     ("cached", "sentences"),
     [
-        (None, ["No score is cached yet: the first one is on its way."]),
+        (None, [f"No score is cached yet. Nothing is on its way. Compute it: caas-worker score recalculate {ME}"]),
         (
             CACHED | {"total_score": 62},
             [
                 "The cached score is 62, of 2026-05-04 10:00 UTC; the last change that it knows is of 2026-05-04 09:00 "
-                "UTC. What has changed since is on its way. Where it stands:",
-                f"  caas-worker queue status --profile {ME}",
+                "UTC.",
+                f"Nothing is on its way. Compute it: caas-worker score recalculate {ME}",
             ],
         ),
         (
@@ -633,8 +633,8 @@ def test_it_fits_any_width(shown: Any, columns: int) -> None:
                 "The published score is held at 71, whatever the rule gives.",
                 "The score underneath was made by tutor-v5.8, this one by tutor-v5.9.",
                 "The score underneath is 70, of 2026-05-04 10:00 UTC; the last change that it knows is of 2026-05-04 "
-                "09:00 UTC. What has changed since is on its way. Where it stands:",
-                f"  caas-worker queue status --profile {ME}",
+                "09:00 UTC.",
+                f"Nothing is on its way. Compute it: caas-worker score recalculate {ME}",
             ],
         ),
     ],
@@ -644,6 +644,25 @@ def test_the_cached_score_is_compared(shown: Any, cached: dict[str, Any] | None,
     text = " ".join(shown(120, cached))
     head = text[: text.index("Where the points come from")]
     assert " ".join(head.split()).endswith(" ".join(" ".join(sentences).split()))
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (
+            {"place": "changes", "state": "marked", "reasons": ["listings"], "error": None},
+            "A computation is on its way: the profile is marked (listings).",
+        ),
+        (
+            {"place": "dead", "state": "set aside", "reasons": ["listings"], "error": "STRATEGY_FAILED"},
+            f"It was set aside after STRATEGY_FAILED. Try it again: caas-worker queue retry {ME}",
+        ),
+    ],
+)
+def test_whether_a_computation_is_on_its_way_is_told_as_it_is(place: dict[str, Any], said: str) -> None:
+    assert way(ME, place) == said
+    explanation = told("TUTOR", FACTS_OF_71, **TUTOR_OF_71)
+    assert list(standing(explanation, None, place)) == [f"No score is cached yet. {said}"]
 
 
 def test_what_a_strategy_says_is_no_markup(shown: Any) -> None:

@@ -1,0 +1,190 @@
+"""What operators are told: where a profile stands, who is unknown, when a hold ends, and in how much room."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import Result
+from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
+
+from caas_worker import holds, queue
+from caas_worker.cli import app as commands
+from caas_worker.db import Database
+from caas_worker.errors import CaasError, NotPermitted, exit_code
+from tests.people import (
+    Rows,
+    add_booking,
+    add_client,
+    add_listing,
+    add_profile,
+    add_tutor,
+    connect_people,
+    forget_marks,
+)
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(db: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command in this process: `command("queue", "failed")`; an error of ours is in `exception`."""
+    monkeypatch.setattr("caas_worker.logs.begin", lambda *_: None)
+
+    def run(*words: object, columns: int = 80) -> Result:
+        environment = {"CAAS_DATABASE_URL": db.conninfo, "COLUMNS": str(columns)}
+        result = CliRunner().invoke(commands, [str(word) for word in words], env=environment)
+        if result.exception and not isinstance(result.exception, SystemExit | CaasError):
+            raise result.exception
+        return result
+
+    return run
+
+
+# Where a profile stands
+
+
+def set_aside(app: Rows, profile_id: UUID) -> None:
+    app.execute(
+        "insert into caas_dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
+        "last_changed_at) values (%s, 'STRATEGY_FAILED', 'no', 5, '{test}', now(), now())",
+        (profile_id,),
+    )
+
+
+@pytest.mark.parametrize("key", ["listing_id", "booking_id", "agent_id", "recruit", "everyone"])
+def test_a_mark_is_found_by_whichever_key_it_names_a_profile(
+    command: Command, db: Database, app: Rows, drain: Any, key: str
+) -> None:
+    tutor, other, agent = add_tutor(app), add_tutor(app), add_profile(app, "AGENT")
+    listing = add_listing(app, tutor)
+    booking = add_booking(app, listing, add_client(app))
+    connect_people(app, agent, tutor, kind="AGENT_REFERRAL")
+    drain()
+    marks: dict[str, tuple[str, object, UUID]] = {
+        "listing_id": ("listing_id", listing, tutor),
+        "booking_id": ("booking_id", booking, tutor),
+        "agent_id": ("agent_id", agent, agent),
+        "recruit": ("profile_id", tutor, agent),
+        "everyone": ("everyone", True, other),
+    }
+    column, value, meant = marks[key]
+    assert queue.place(db, meant) is None
+    app.execute(f"insert into caas_changes (reason, {column}) values ('profiles', %s)".encode(), (value,))
+    told = json.loads(command("queue", "status", "--profile", meant, "--json").stdout)
+    assert (told["place"], told["state"], told["reasons"]) == ("changes", "marked", ["profiles"])
+    if key != "everyone":
+        assert queue.place(db, other) is None
+
+
+def test_a_mark_of_somebody_set_aside_is_on_its_way(db: Database, app: Rows, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    set_aside(app, tutor)
+    app.execute("insert into caas_changes (reason, profile_id) values ('test', %s)", (tutor,))
+    place = queue.place(db, tutor)
+    assert place is not None
+    assert place["state"] == "marked"
+
+
+def test_where_nobody_stands_is_an_error(command: Command, app: Rows, drain: Any) -> None:
+    nobody, tutor = uuid4(), add_tutor(app)
+    drain()
+    assert "nothing to do" in command("queue", "status", "--profile", tutor).stdout
+    assert f"There is no profile {nobody}." in str(command("queue", "status", "--profile", nobody).exception)
+
+
+def test_who_was_set_aside_is_not_said_to_be_on_its_way(command: Command, app: Rows, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    app.execute("update caas_scores set total_score = 99")
+    forget_marks(app)
+    set_aside(app, tutor)
+    for words in (("score", "compare", tutor), ("score", "explain", tutor)):
+        told = command(*words)
+        assert "was set aside after STRATEGY_FAILED" in " ".join(told.output.split())
+        assert "on its way" not in told.output
+
+
+# Who is asked for
+
+
+def test_the_unknown_are_told_and_the_others_computed(command: Command, app: Rows) -> None:
+    nobody, tutor = uuid4(), add_tutor(app)
+    told = command("score", "recalculate", nobody, tutor, "--json")
+    assert told.exit_code == 1
+    answer = json.loads(told.stdout)
+    assert [score["profile_id"] for score in answer["scores"]] == [str(tutor)]
+    assert answer["failed"] == {str(nobody): f"There is no profile {nobody}."}
+
+
+def test_who_is_only_put_into_the_queue_is_told(command: Command, app: Rows) -> None:
+    nobody, tutor = uuid4(), add_tutor(app)
+    told = command("score", "recalculate", tutor, "--wait", 0)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert told.stderr.startswith("1 put into the queue.")
+    told = command("score", "recalculate", nobody, "--wait", 0)
+    assert (told.exit_code, told.stderr) == (1, f"{nobody}: There is no profile {nobody}.\n")
+
+
+# What is shown
+
+
+def test_a_hold_without_an_end_says_so(command: Command, app: Rows, db: Database, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    holds.hold(db, tutor, 50, reason="a reason", actor="ann")
+    assert "no end" in command("score", "holds", columns=140).stdout
+
+
+def test_a_table_without_room_is_told_in_lines(command: Command, app: Rows, db: Database, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    holds.hold(db, tutor, 50, reason="a reason that takes some room", actor="ann")
+    narrow = command("score", "holds", columns=80).stdout
+    assert {f"profile_id  {tutor}", "reason      a reason that takes some room"} <= {
+        line.strip() for line in narrow.splitlines()
+    }
+    wide = command("score", "holds", columns=140).stdout
+    assert [line for line in wide.splitlines() if str(tutor) in line and "a reason that takes some room" in line]
+
+
+@pytest.mark.parametrize("words", [("sweep",), ("backfill",)])
+def test_standard_output_stays_for_results(command: Command, app: Rows, words: tuple[str, ...]) -> None:
+    add_tutor(app)
+    told = command(*words)
+    assert (told.exit_code, told.stdout) == (0, "")
+    assert "marked. Running workers compute them" in told.stderr
+
+
+def test_a_retention_without_a_cleanup_is_refused(command: Command) -> None:
+    refused = command("aggregate", "--retention-days", 30)
+    assert str(refused.exception) == "--retention-days is how long --cleanup keeps: say --cleanup as well."
+
+
+def test_a_dsn_that_is_none_is_a_wrong_setting(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRY_DSN", "hunter2")
+    refused = command("queue", "status")
+    assert str(refused.exception) == "SENTRY_DSN is no DSN. Example: https://key@sentry.example.org/1"
+
+
+def test_no_expiry_of_a_check_is_no_date(command: Command, app: Rows) -> None:
+    tutor = add_tutor(app, dbs_verified=True, dbs_expiry_date=None)
+    told = json.loads(command("score", "explain", tutor, "--json").stdout)
+    assert told["inputs"]["dbs_expiry_date"] is None
+    assert "The check is verified, but has no expiry date." in command("score", "explain", tutor, columns=120).stdout
+
+
+def test_a_role_without_a_grant_ends_with_a_code_of_its_own(db: Database, app: Rows) -> None:
+    app.execute("create role caas_test_nobody login")
+    try:
+        app.execute("grant usage on schema public to caas_test_nobody")
+        conninfo = make_conninfo(db.conninfo, user="caas_test_nobody")
+        result = CliRunner().invoke(commands, ["queue", "status"], env={"CAAS_DATABASE_URL": conninfo})
+    finally:
+        app.execute("drop owned by caas_test_nobody; drop role caas_test_nobody")
+    assert isinstance(result.exception, NotPermitted)
+    assert exit_code(result.exception) == 8
+    assert "caas-worker verify says which grant is missing" in str(result.exception)
