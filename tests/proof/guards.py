@@ -276,7 +276,7 @@ GUARDS = (
         "a mark names its day",
         "a day's aggregates standing as they were before a late change",
         FOLD,
-        [("isfinite(o.touched_at) and o.touched_at", "false and o.touched_at")],
+        [("o.touched_at >= '0001-01-03 00:00:00+00' and", "false and")],
         [DAY_TESTS],
     ),
     Guard(
@@ -311,12 +311,7 @@ GUARDS = (
         "days since the last time",
         "a session that lay ahead counting nowhere when it has begun",
         DAYS,
-        [
-            (
-                "            k.since::timestamp at time zone zone,\n            'infinity'",
-                "            'infinity', 'infinity'",
-            )
-        ],
+        [("            k.since,\n            'infinity'", "            'infinity'::date,\n            'infinity'")],
         [DAY_TESTS],
     ),
     Guard(

@@ -1,0 +1,11 @@
+"""The guards that `make guards` takes away are still there to be taken away."""
+
+import pytest
+
+from tests.proof.guards import GUARDS, ROOT, Guard
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.name for guard in GUARDS])
+def test_a_guard_is_where_it_is_said_to_be(guard: Guard) -> None:
+    text = (ROOT / guard.file).read_text(encoding="utf-8")
+    assert [old for old, _ in guard.changes if old not in text] == []
