@@ -134,8 +134,9 @@ class HealthBody(Body):
 
     status: Literal["ok", "unavailable"]
     version: str
-    database: Literal["ok", "away", "error"] = Field(
-        description="away: it does not answer. error: it does, and refuses what is asked, such as before a migration."
+    database: Literal["ok", "away", "busy", "error"] = Field(
+        description="away: it does not answer. busy: all connections are at work. error: it answers, and refuses what "
+        "is asked, such as before a migration."
     )
     queue_depth: int | None = Field(description="Entries of the queue.")
     oldest_seconds: float | None = Field(description="Age of the oldest change that is not in the cache.")

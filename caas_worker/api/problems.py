@@ -14,6 +14,7 @@ from caas_worker import sentry
 from caas_worker.api.bodies import ProblemBody
 from caas_worker.errors import (
     CaasError,
+    DatabaseBusy,
     DatabaseError,
     DatabaseUnavailable,
     InvalidRequest,
@@ -28,11 +29,11 @@ from caas_worker.errors import (
     impersonal,
 )
 
-OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseError)
+OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseBusy, DatabaseError)
 """Errors that every route may answer with that asks the database."""
 
 RETRY_SECONDS = 5
-"""After which a score that could not be computed is worth asking for again."""
+"""After which it is worth asking again for what could not be had in time."""
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def install(app: FastAPI) -> None:
         headers = {}
         if isinstance(error, KeyRefused):
             headers["WWW-Authenticate"] = error.challenge
-        if isinstance(error, NotComputed):
+        if isinstance(error, NotComputed | DatabaseUnavailable):
             headers["Retry-After"] = str(RETRY_SECONDS)
         if isinstance(error, TooManyRequests):
             headers["Retry-After"] = str(error.retry_after)

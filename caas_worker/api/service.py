@@ -22,7 +22,7 @@ from caas_worker.api.keys import Keys
 from caas_worker.api.origins import origins
 from caas_worker.db import LOOK_SECONDS, Database
 from caas_worker.desk import Desk
-from caas_worker.errors import DatabaseUnavailable, NotComputed, TooManyRequests
+from caas_worker.errors import DatabaseBusy, DatabaseUnavailable, NotComputed, TooManyRequests
 from caas_worker.figures import KeptFigures
 from caas_worker.metrics import DatabaseGauges, LineMetrics, RequestMetrics
 from caas_worker.pipeline import Line
@@ -32,7 +32,7 @@ from caas_worker.sweep import sweep
 from caas_worker.telemetry import Telemetry
 
 PATIENCE_SECONDS = 2.0
-"""How long a request waits for a connection of the pool before it is told that the database is away."""
+"""How long a request waits for a connection of the pool."""
 LONGEST_LOOK_SECONDS = PATIENCE_SECONDS + LOOK_SECONDS + 1
 """After which a read by key is answered without the database: a server that hangs says nothing, not even no."""
 DRAINS_AT_ONCE = 2
@@ -115,14 +115,25 @@ class Service:
         return await self.look_patiently(read.is_verified, profile_id)
 
     async def look_patiently(self, read: Callable[..., Result], *wanted: Any) -> Result:
-        """A look that may take long, or may have to wait for the application: on some of the connections only."""
-        async with self._patient:
+        """A look that may take long, or may have to wait for the application: on some of the connections only.
+
+        Raises:
+            DatabaseBusy: those were at work for as long as a statement may take.
+        """
+        try:
+            await asyncio.wait_for(self._patient.acquire(), self.settings.statement_timeout)
+        except TimeoutError:
+            raise DatabaseBusy from None
+        try:
             return await self.look(read, *wanted, longest=LONGEST_LOOK_SECONDS + self.settings.statement_timeout)
+        finally:
+            self._patient.release()
 
     async def look(self, read: Callable[..., Result], *wanted: Any, longest: float | None = None) -> Result:
         """A look into the database; when it was away a moment ago, none is tried: threads are for those who get on.
 
         Raises:
+            DatabaseBusy: no connection was free in time; that is this caller's bad luck, and says nothing of others.
             DatabaseUnavailable: it is away, or has not answered in `longest` seconds, or LONGEST_LOOK_SECONDS.
         """
         if time.monotonic() < self._away_until:
@@ -131,6 +142,8 @@ class Service:
             return await within(
                 longest or LONGEST_LOOK_SECONDS, partial(read, self.db, *wanted, patience=PATIENCE_SECONDS)
             )
+        except DatabaseBusy:
+            raise
         except DatabaseUnavailable:
             self._away_until = time.monotonic() + AWAY_SECONDS
             raise

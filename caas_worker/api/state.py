@@ -1,7 +1,7 @@
 """Routes that say how the service is: health for load balancers, metrics for Prometheus."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -11,7 +11,7 @@ from caas_worker.api.access import served
 from caas_worker.api.bodies import HealthBody
 from caas_worker.api.problems import reply
 from caas_worker.api.service import LONGEST_LOOK_SECONDS, Service, within
-from caas_worker.errors import CaasError, DatabaseUnavailable
+from caas_worker.errors import CaasError, DatabaseBusy, DatabaseUnavailable
 
 LONGEST_PROBE_SECONDS = 3.0
 
@@ -27,11 +27,10 @@ async def health(service: Annotated[Service, Depends(served)]) -> Response:
     try:
         figures = await within(LONGEST_PROBE_SECONDS, service.figures)
     except CaasError as error:
-        away = isinstance(error, DatabaseUnavailable)
         body = HealthBody(
             status="unavailable",
             version=__version__,
-            database="away" if away else "error",
+            database=_trouble(error),
             queue_depth=None,
             oldest_seconds=None,
         )
@@ -66,3 +65,9 @@ async def metrics(service: Annotated[Service, Depends(served)]) -> Response:
     except DatabaseUnavailable:
         text = await within(LONGEST_LOOK_SECONDS, collect)  # by now the figures say that it is away
     return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def _trouble(error: CaasError) -> Literal["busy", "away", "error"]:
+    if isinstance(error, DatabaseBusy):
+        return "busy"
+    return "away" if isinstance(error, DatabaseUnavailable) else "error"

@@ -37,8 +37,9 @@ def page() -> str:
         bullets(_line(kind) for kind in _kinds()),
         paragraph(
             "Errors of the PostgreSQL driver are translated at one place (`caas_worker/db.py`): a connection that "
-            "fails or ends is `DatabaseUnavailable`, and a running worker waits and tries again; a missing object "
-            "of ours is `NotInstalled`; everything else is `DatabaseError` with its SQLSTATE."
+            "fails or ends is `DatabaseUnavailable`, and a running worker waits and tries again; `DatabaseBusy` says "
+            "that the process has no connection to spare, and nothing of the server; a missing object of ours is "
+            "`NotInstalled`; everything else is `DatabaseError` with its SQLSTATE."
         ),
         "## Of profiles",
         paragraph(
