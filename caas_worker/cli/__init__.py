@@ -20,7 +20,7 @@ from caas_worker.cli import (
     tutor,
     work,
 )
-from caas_worker.errors import CaasError, exit_code
+from caas_worker.errors import CaasError, exit_code, impersonal
 from caas_worker.settings import Settings
 
 app = typer.Typer(
@@ -62,9 +62,12 @@ app.add_typer(mail.app, name="mail")
 
 
 def main() -> None:
-    """Run a command; an error of ours becomes a sentence on standard error and its exit code."""
+    """Run a command; an error of ours becomes a sentence on standard error and its exit code.
+
+    PostgreSQL's sentences may repeat a row: where a log is written, only what kind of error it is.
+    """
     try:
         app()
     except CaasError as error:
-        typer.echo(f"caas-worker: {error}", err=True)
+        typer.echo(f"caas-worker: {error if sys.stderr.isatty() else impersonal(error)}", err=True)
         sys.exit(exit_code(error))

@@ -76,3 +76,15 @@ def test_the_queue_is_watched_line_by_line(product: Product, app: Rows) -> None:
     assert looks[0]["marks"] == 1
     assert {"marks_per_second", "scores_per_second", "oldest_seconds", "depth"} <= looks[0].keys()
     assert "marks 1" in product.call("queue", "monitor", "--duration", "1s")
+
+
+def test_what_postgresql_says_of_a_row_is_for_a_terminal_and_no_log(product: Product, app: Rows) -> None:
+    tutor = add_tutor(app, display_name="Ann Smith")
+    product.read("drain")
+    app.execute(
+        "create function refuse() returns trigger language plpgsql as "
+        "$$ begin raise exception 'not %', (select display_name from public.profiles limit 1); end $$; "
+        "create trigger refuse before insert on caas_holds for each statement execute function refuse()"
+    )
+    product.call("score", "hold", str(tutor), "--score", "1", "--reason", "a test", code=1)
+    assert product.said == "caas-worker: DatabaseError [P0001]\n"
