@@ -182,7 +182,8 @@ def _raises(
             found.append(Raise(change.words, component.bucket, component.name, None, None, None))
             continue
         found.append(Raise(change.words, component.bucket, component.name, points, total - score.total, total))
-    return tuple(sorted(found, key=lambda one: (-(one.gain or 0), -round(one.points or 0, 9))))
+    useful = (one for one in found if one.gain is None or one.gain > 0)
+    return tuple(sorted(useful, key=lambda one: (-(one.gain or 0), -round(one.points or 0, 9))))
 
 
 def _notes(
