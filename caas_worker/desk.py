@@ -27,6 +27,8 @@ from caas_worker.pipeline import Line
 
 SHORTEST_LOOK_SECONDS = 0.01
 LONGEST_LOOK_SECONDS = 0.25
+LEASE_LOST = "LEASE_LOST"
+"""The error of an entry whose worker fell: an attempt, but the next one begins at once."""
 
 log = logging.getLogger(__name__)
 
@@ -278,7 +280,7 @@ def _answer(case: _Case, now: queue.Standing) -> Answer | None:
         return Answer(case.generation)
     if not now.queued:
         return Answer(case.generation, None if now.generation is None else "taken out of the queue")
-    if case.attempts is not None and now.attempts > case.attempts:
+    if case.attempts is not None and now.attempts > case.attempts and now.error != LEASE_LOST:
         return Answer(case.generation, f"failed with {now.error}" + (_again(now.due_at)))
     if now.due_at is not None and not now.is_debounced and now.due_at > datetime.now(UTC):
         return Answer(case.generation, f"waits after {now.error}" + _again(now.due_at))

@@ -86,6 +86,26 @@ def test_a_failure_is_told_and_the_queue_goes_on(app: Rows, db: Database, make_l
     assert str(again.answered.result(0).failure).startswith("waits after STRATEGY_FAILED")
 
 
+def test_a_worker_that_fell_is_no_failure_of_the_score_that_it_held(
+    app: Rows, db: Database, make_line: MakeLine
+) -> None:
+    tutor, fallen = add_tutor(app), make_line()
+    desk = Desk(db, make_line())
+    asking = desk.look_after(tutor, queue.recalculate(db, [tutor])[tutor])
+    fallen.claimant.claim(1)
+    desk.turn()
+    app.execute("update caas_recalculation_queue set lease_until = now()")
+    next_line = make_line()
+    next_line.wake()
+    next_line.claimant.claim(1)
+    assert queue.standings(db, [tutor])[tutor].error == "LEASE_LOST"
+    desk.turn()
+    assert not asking.answered.done()
+    next_line.claimant.release()
+    settle(desk, asking)
+    assert asking.answered.result(0).failure is None
+
+
 def test_a_profile_that_was_set_aside_is_told(app: Rows, db: Database, make_line: MakeLine) -> None:
     desk = Desk(db, make_line(failing(tutor := add_tutor(app)), max_attempts=1))
     asking = desk.ask(tutor)
