@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +48,13 @@ class Guard:
     file: str
     changes: Sequence[tuple[str, str]]
     tests: Sequence[str]
+    also: Sequence[tuple[str, str, str]] = ()
+    """File, old and new, where the same is guarded a second time."""
+
+    def every_change(self) -> Iterator[tuple[str, str, str]]:
+        """File, old and new."""
+        yield from ((self.file, old, new) for old, new in self.changes)
+        yield from self.also
 
 
 GUARDS = (
@@ -57,6 +64,7 @@ GUARDS = (
         CACHE,
         [("        for update\n    ) as locked;", "    ) as locked;")],
         [f"{MEETS}::test_a_batch_cannot_be_taken_over_between_its_check_and_its_write"],
+        [(DAYS, "        for update\n    ) as locked;", "    ) as locked;")],
     ),
     Guard(
         "token check",
@@ -353,13 +361,12 @@ class Missed:
 
 
 def take_away(guard: Guard, tree: Path) -> None:
-    """Change the guard's file in this copy of the tree."""
-    path = tree / guard.file
-    text = path.read_text()
-    for old, new in guard.changes:
-        assert text.count(old) >= 1, f"{guard.name}: {guard.file} no longer holds {old!r}"
-        text = text.replace(old, new)
-    path.write_text(text)
+    """Change the guard's files in this copy of the tree."""
+    for file, old, new in guard.every_change():
+        path = tree / file
+        text = path.read_text()
+        assert old in text, f"{guard.name}: {file} no longer holds {old!r}"
+        path.write_text(text.replace(old, new))
 
 
 def failing(tree: Path, tests: Sequence[str]) -> list[str]:
