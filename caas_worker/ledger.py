@@ -116,10 +116,10 @@ def open_ledger(conninfo: str, say: Say, *, patience_seconds: float = PATIENCE_S
 
     Raises:
         DatabaseUnavailable: no connection.
-        MigrationRefused: another migration holds the lock for longer than the patience.
+        MigrationRefused: another migration holds the lock for longer than the patience, or the role lacks a right.
     """
     try:
-        with connect(conninfo) as connection:
+        with connect(conninfo) as connection, _rights_of(connection.info.user):
             connection.execute("set search_path = public, pg_temp")
             queries = statements("migrate")
             deadline = time.monotonic() + patience_seconds
@@ -135,10 +135,18 @@ def open_ledger(conninfo: str, say: Say, *, patience_seconds: float = PATIENCE_S
                     told = True
                 time.sleep(0.1)
             yield Ledger(connection, say, patience_seconds)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise MigrationRefused(
-            f"This role may not do that: {error.diag.message_primary}. Migrate as the owner of the application's "
-            "tables. Where that role may not create in the schema, its owner has to: grant create on schema public to …"
-        ) from error
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+@contextlib.contextmanager
+def _rights_of(role: str) -> Iterator[None]:
+    """What the role may not do becomes a sentence, with what helps."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        message = error.diag.message_primary or ""
+        told = f"This role may not do that: {message}. Migrate as the owner of the application's tables"
+        if "public" in message:  # "permission denied for schema public", in any language
+            told = f'{told}, who may create others beside them: grant create on schema public to "{role}"'
+        raise MigrationRefused(told) from error

@@ -1,12 +1,13 @@
 """What operators are told: where a profile stands, who is unknown, when a hold ends, and in how much room."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from click.testing import Result
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from typer.testing import CliRunner
 
@@ -33,8 +34,8 @@ def command(db: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs a command in this process: `command("queue", "failed")`; an error of ours is in `exception`."""
     monkeypatch.setattr("caas_worker.logs.begin", lambda *_: None)
 
-    def run(*words: object, columns: int = 80) -> Result:
-        environment = {"CAAS_DATABASE_URL": db.conninfo, "COLUMNS": str(columns)}
+    def run(*words: object, columns: int = 80, **settings: str) -> Result:
+        environment = {"CAAS_DATABASE_URL": db.conninfo, "COLUMNS": str(columns), **settings}
         result = CliRunner().invoke(commands, [str(word) for word in words], env=environment)
         if result.exception and not isinstance(result.exception, SystemExit | CaasError):
             raise result.exception
@@ -177,14 +178,38 @@ def test_no_expiry_of_a_check_is_no_date(command: Command, app: Rows) -> None:
     assert "The check is verified, but has no expiry date." in command("score", "explain", tutor, columns=120).stdout
 
 
-def test_a_role_without_a_grant_ends_with_a_code_of_its_own(db: Database, app: Rows) -> None:
-    app.execute("create role caas_test_nobody login")
-    try:
-        app.execute("grant usage on schema public to caas_test_nobody")
-        conninfo = make_conninfo(db.conninfo, user="caas_test_nobody")
-        result = CliRunner().invoke(commands, ["queue", "status"], env={"CAAS_DATABASE_URL": conninfo})
-    finally:
-        app.execute("drop owned by caas_test_nobody; drop role caas_test_nobody")
-    assert isinstance(result.exception, NotPermitted)
-    assert exit_code(result.exception) == 8
-    assert "caas-worker verify says which grant is missing" in str(result.exception)
+# What a role may not do
+
+
+@pytest.fixture
+def nobody(command: Command, url: str, app: Rows) -> Iterator[Command]:
+    """Runs a command as a role that was granted nothing of ours."""
+    name = f"caas_test_{uuid4().hex}"
+    role = sql.Identifier(name)
+    app.execute(sql.SQL("create role {} login password 'none'; grant usage on schema public to {}").format(role, role))
+    conninfo = make_conninfo(url, user=name, password="none")
+
+    def run(*words: object) -> Result:
+        return command(*words, CAAS_DATABASE_URL=conninfo)
+
+    yield run
+    app.execute(sql.SQL("drop owned by {}; drop role {}").format(role, role))
+
+
+def test_a_missing_grant_ends_with_a_code_of_its_own(nobody: Command) -> None:
+    refused = nobody("queue", "status").exception
+    assert isinstance(refused, NotPermitted)
+    assert exit_code(refused) == 8
+    assert "caas-worker verify says which grant is missing" in str(refused)
+
+
+def test_a_migration_as_a_role_without_rights_says_which(nobody: Command, command: Command) -> None:
+    refused = str(nobody("migrate", "up").exception)
+    assert refused == (
+        "This role may not do that: permission denied for table caas_migrations. Migrate as the owner of the "
+        "application's tables"
+    )
+    command("uninstall", "--yes")
+    refused = str(nobody("migrate", "up").exception)
+    assert "permission denied for schema public. Migrate as" in refused
+    assert 'grant create on schema public to "caas_test_' in refused
