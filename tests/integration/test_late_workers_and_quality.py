@@ -81,6 +81,23 @@ def test_a_late_worker_forgets_nobody_who_is_a_tutor_again(app: Rows, make_line:
     assert judged(app) == 1
 
 
+def test_a_worker_that_lost_its_lease_writes_nothing_while_another_has_it(app: Rows, make_line: MakeLine) -> None:
+    _, booking = add_first_session(app)
+    late, other = make_line(), make_line()
+    worker.drain(other, batch_size=10)
+    app.execute("update bookings set tech_issue = true where id = %s", (booking,))
+    late.fold(whole=True)
+    claim = late.claimant.claim(10, whole=True)
+    lapse(app)
+    other.wake(whole=True)
+    assert {*other.claimant.claim(10, whole=True).profile_ids} == {*claim.profile_ids}
+    queries = [f"select xmin::text, * from {table}" for table in (*PUBLISHED, "caas_pair_cells", "caas_touched_cells")]
+    before = [app.execute(query.encode()).fetchall() for query in queries]
+    scored = late.score(claim)
+    assert late.publish(claim, scored).endings == {"lost": len(claim.profile_ids)}
+    assert [app.execute(query.encode()).fetchall() for query in queries] == before
+
+
 def test_a_late_worker_takes_no_first_session_from_who_is_about_to_judge_it(app: Rows, make_line: MakeLine) -> None:
     _, booking = add_first_session(app)
     late, other = make_line(), make_line()
