@@ -31,7 +31,7 @@ from psycopg.rows import TupleRow, dict_row
 
 from caas_worker import appraisal, queue
 from caas_worker.db import Database
-from caas_worker.errors import DatabaseError, RulesOutdated
+from caas_worker.errors import NotPermitted, RulesOutdated
 from caas_worker.model import Score
 from caas_worker.pipeline import Line
 from caas_worker.sql import statements
@@ -132,7 +132,7 @@ def audit(
 
     Raises:
         RulesOutdated: other rules are published than the line computes with.
-        DatabaseError: this role does not see every row.
+        NotPermitted: this role does not see every row.
     """
     with db.transaction() as connection:
         row = connection.execute(
@@ -231,9 +231,9 @@ def _cached(db: Database, profile_ids: Sequence[UUID]) -> dict[UUID, Row]:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute(statements("audit")["cached"], {"profile_ids": list(profile_ids)}).fetchall()
     if any(row["hidden"] for row in rows):
-        raise DatabaseError(
-            "Row-level security hides scores from this role, so that it can't compare them. `caas-worker verify` says "
-            "what to do."
+        raise NotPermitted(
+            "Row-level security hides scores from this role, so that it can't compare them. As this role, caas-worker "
+            "verify says what is missing"
         )
     return {row["profile_id"]: row for row in rows}
 

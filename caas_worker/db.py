@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, TupleRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from caas_worker.errors import (
+    FORBIDDEN,
     CaasError,
     DatabaseBusy,
     DatabaseError,
@@ -28,7 +29,6 @@ from caas_worker.errors import (
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
 _GONE = ("08", "57P", "53300")
 _UNDEFINED = ("42P01", "42883", "42703")
-_FORBIDDEN = "42501"
 _OUTDATED = "CA001"
 """Raised by our own caas_cache."""
 OURS = re.compile(
@@ -66,8 +66,8 @@ def translate(error: psycopg.Error) -> CaasError:
         state = DATA_EXCEPTION
     if state == _OUTDATED:
         return RulesOutdated.against(primary)
-    if state == _FORBIDDEN:
-        return NotPermitted(f"{message}. As this role, caas-worker verify says which grant is missing", state)
+    if state == FORBIDDEN:
+        return NotPermitted(f"{message}. As this role, caas-worker verify says what is missing")
     if state in _UNDEFINED and OURS.search(primary):
         return NotInstalled(f"{message}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)

@@ -38,6 +38,7 @@ ONE_PROFILES_STATES = ("21", "22", "23", "2F", "38", "39", "54", "57014", "P0", 
 
 # Connections, transactions, missing or forbidden objects, resources, objects in use, operators, the system: their
 # messages name objects.
+FORBIDDEN = "42501"
 STATES_WITHOUT_VALUES = ("08", "25", "40", "42", "53", "55", "57", "58")
 
 
@@ -95,9 +96,12 @@ class NotInstalled(CaasError):
 
 
 class NotPermitted(DatabaseError):
-    """This role lacks a right. As this role, caas-worker verify says which grant is missing."""
+    """This role lacks a right. As this role, caas-worker verify says what is missing."""
 
     code = "NOT_PERMITTED"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message, FORBIDDEN)
 
 
 class RulesOutdated(CaasError):

@@ -47,8 +47,12 @@ WITHOUT_OUR_TABLES = {
 """They do their work, or say what is missing, where nothing is installed."""
 REFUSING = {"demo", "uninstall", "migrate up", "migrate down", "migrate status", "triggers enable", "triggers disable"}
 """They may be refused by what they find in the database (MigrationRefused)."""
+SAYING_WHAT_IS_MISSING = {*ENDLESS, "verify"}
+"""They say which rights are missing, and go on."""
 WITH_THE_PUBLISHED_RULES = {"drain", "audit", "score recalculate", "aggregate"}
 """They write, or compare with, what the published rules made."""
+
+NUMBERS = range(1, max(EXIT_CODES.values()) + 1)
 
 TYPES = {int: "integer", float: "number", str: "text", UUID: "uuid", Path: "path"}
 
@@ -83,6 +87,8 @@ def exit_codes(words: str) -> set[int]:
         codes.add(5)
     if words in WITH_THE_PUBLISHED_RULES:
         codes.add(7)
+    if words not in WITHOUT_A_DATABASE | REFUSING | SAYING_WHAT_IS_MISSING:
+        codes.add(8)
     return codes
 
 
@@ -171,9 +177,9 @@ def _exit_codes() -> str:
         }.get(number, ".")
         lines.append(f"`{number}`: {', '.join(names)}{note}")
     lines.append("`130`, `143`: ended at once by a second Ctrl-C or SIGTERM; the first one ends in order.")
-    table = ["| command | " + " | ".join(str(number) for number in range(1, 8)) + " |", "|---" * 8 + "|"]
+    table = ["| command | " + " | ".join(str(number) for number in NUMBERS) + " |", "|---" * (len(NUMBERS) + 1) + "|"]
     for words, _ in leaves():
-        marks = " | ".join("x" if number in exit_codes(words) else "" for number in range(1, 8))
+        marks = " | ".join("x" if number in exit_codes(words) else "" for number in NUMBERS)
         table.append(f"| {code(f'caas-worker {words}')} | {marks} |".replace("|  |", "| |").replace("|  |", "| |"))
     return (
         "## Exit codes\n\n"

@@ -55,8 +55,8 @@ def page() -> str:
         ),
         paragraph(
             "An error that no single profile can cause, such as a missing function or grant (SQLSTATE class 42), is "
-            "everyone's: no attempt is counted, a drain ends with exit code 1 or 4, a running worker logs it and tries "
-            "again."
+            "everyone's: no attempt is counted, a drain ends with exit code 1, 4 or 8, a running worker logs it and "
+            "tries again."
         ),
     )
 

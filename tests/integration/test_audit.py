@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from caas_worker import audit, holds, worker
 from caas_worker.cli import audit as command
 from caas_worker.db import Database
-from caas_worker.errors import CaasError, DatabaseError, RulesOutdated, SettingsError
+from caas_worker.errors import CaasError, NotPermitted, RulesOutdated, SettingsError
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
 from tests.integration.test_drain import add_tutors, enqueue, failing
@@ -516,7 +516,7 @@ def test_a_role_that_does_not_see_every_row_is_told_so(app: Rows, url: str, sett
     drain()
     with plain_role(app, ours=True) as role, worker_as(url, role) as db:
         line = worker.line(db, settings)
-        with pytest.raises(DatabaseError, match="Row-level security hides scores"):
+        with pytest.raises(NotPermitted, match="Row-level security hides scores"):
             audit.audit(db, line, audit.everyone(db, 10))
         app.execute("alter table profiles enable row level security")
         with pytest.raises(CaasError, match="row-level security"):

@@ -78,6 +78,13 @@ def test_a_database_without_anything_is_said(words: str, database_url: str) -> N
     assert (code == 4) == (4 in exit_codes(words)), code
 
 
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {*ENDLESS, "demo"}])
+def test_a_missing_right_is_8(words: str, forbidden: str) -> None:
+    code = ending(words, CAAS_DATABASE_URL=forbidden)
+    assert (code == 8) == (8 in exit_codes(words)), code
+    assert code in exit_codes(words) | {0}
+
+
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {*ENDLESS, "demo", "uninstall"}])
 def test_other_published_rules_are_7(words: str, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
