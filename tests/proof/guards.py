@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "explanation" / "guards.md"
 HISTORIES = "tests/proof/test_every_history.py"
-EXAMPLES = 400
+EXAMPLES = 100
 AT_ONCE = 2
 
 CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW, PAIRS, DAYS, FIRSTS, QUALITY = (
