@@ -6,14 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-_Uuid = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-        min_length=36,
-        max_length=36,
-    ),
-]
+_Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$")]
 ProfileId = Annotated[_Uuid, Field(description="Id of a profile, a uuid.")]
 AlertId = Annotated[_Uuid, Field(description="Id of an alert, a uuid.")]
 SessionId = Annotated[_Uuid, Field(description="Id of a session, a uuid: that of its booking.")]

@@ -1,7 +1,7 @@
 """Errors as answers: one shape, a status from the error table, and what the OpenAPI document says of them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -31,6 +31,14 @@ from caas_worker.errors import (
 
 OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseBusy, DatabaseError)
 """Errors that every route may answer with that asks the database."""
+
+OF_THE_FRAMEWORK = {
+    400: (InvalidRequest.code, str(InvalidRequest())),
+    404: ("NOT_FOUND", "There is no such route. All of them stand at /docs."),
+    405: ("METHOD_NOT_ALLOWED", "This route takes no such method. All routes stand at /docs."),
+    413: (TooLarge.code, str(TooLarge())),
+}
+"""Code and message of what is refused before any route of ours is reached, by status."""
 
 RETRY_SECONDS = 5
 """After which it is worth asking again for what could not be had in time."""
@@ -94,15 +102,20 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         del request
-        details = [
-            {"where": ".".join(str(part) for part in problem["loc"]), "what": problem["msg"]}
-            for problem in error.errors()
-        ]
-        return answer(400, InvalidRequest.code, str(InvalidRequest()), details)
+        return answer(400, InvalidRequest.code, str(InvalidRequest()), [_detail(one) for one in error.errors()])
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
         del request
-        known = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: InvalidRequest.code, 413: TooLarge.code}
-        code = known.get(error.status_code, "REFUSED")
-        return answer(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+        code, message = OF_THE_FRAMEWORK.get(error.status_code, ("REFUSED", str(error.detail)))
+        return answer(error.status_code, code, message, headers=dict(error.headers or {}))
+
+
+def _detail(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """Where and what, as in the list of pydantic; in our words where its own are for who wrote the schema."""
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "json_invalid":
+        return {"where": "body", "what": "This is no JSON."}
+    if problem["type"] == "model_attributes_type":
+        return {"where": where, "what": "This should be a JSON object, sent with Content-Type: application/json."}
+    return {"where": where, "what": problem["msg"].removeprefix("Value error, ")}

@@ -68,9 +68,9 @@ class SessionRequest(Body):
         if self.tutor_id == self.student_id:
             raise ValueError("nobody is their own student")
         if self.scheduled_end <= self.scheduled_start:
-            raise ValueError("scheduled_end is after scheduled_start")
+            raise ValueError("scheduled_end has to be after scheduled_start")
         if self.actual_start and self.actual_end and self.actual_end <= self.actual_start:
-            raise ValueError("actual_end is after actual_start")
+            raise ValueError("actual_end has to be after actual_start")
         if self.status == "rescheduled" and self.reschedule_info is None:
             raise ValueError("a rescheduled session needs reschedule_info")
         if self.status != "rescheduled" and self.reschedule_info is not None:
@@ -100,7 +100,7 @@ class CompletionRequest(Body):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.actual_end and self.actual_end <= self.actual_start:
-            raise ValueError("actual_end is after actual_start")
+            raise ValueError("actual_end has to be after actual_start")
         return self
 
     def as_written(self) -> Completion:

@@ -40,8 +40,9 @@ def page() -> str:
             'Every error of a well-formed request has one shape, `{"error": {"code", "message", "details"}}`. A `code` '
             "is for programs, the `message` a sentence for people; `details` says of an invalid request where it is "
             "wrong. A path that is no route is 404 `NOT_FOUND`, another method 405 `METHOD_NOT_ALLOWED`, a body beyond "
-            "64 KiB 413 `TOO_LARGE`; a body that is too large or no JSON is refused before the key is looked at. An "
-            "error that nobody foresaw is 500 `INTERNAL`, and a fault of ours."
+            "64 KiB 413 `TOO_LARGE`; a body that is too large or no JSON is refused before the key is looked at. What "
+            "a browser asks before a page of an origin that is not let in may call is 400 in plain text. An error that "
+            "nobody foresaw is 500 `INTERNAL`, and a fault of ours."
         ),
         bullets(
             f"{status}: " + ", ".join(code(kind.code) for kind, its in HTTP_STATUSES.items() if its == status)

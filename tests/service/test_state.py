@@ -17,7 +17,7 @@ from caas_worker.db import Database
 from caas_worker.errors import DatabaseUnavailable
 from tests.people import Rows, add_tutor
 from tests.scripted import failing
-from tests.service.conftest import BEARER, MakeService
+from tests.service.conftest import BEARER, WITH_KEY, MakeService
 
 
 def samples(client: TestClient) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -160,6 +160,26 @@ def test_every_error_has_the_one_shape(client: TestClient, method: str, path: st
     assert set(answer.json()) == {"error"}
     assert answer.json()["error"]["code"] == code
     assert set(answer.json()["error"]) == {"code", "message", "details"}
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "where", "what"),
+    [
+        (JSON, '{"actor"', "body", "This is no JSON."),
+        ({}, '{"actor": "Ann"}', "body", "This should be a JSON object, sent with Content-Type: application/json."),
+        (JSON, "[]", "body", "This should be a JSON object, sent with Content-Type: application/json."),
+        (JSON, "{}", "body.actor", "Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said_in_words(
+    client: TestClient, headers: dict[str, str], body: str, where: str, what: str
+) -> None:
+    answer = client.post(f"/api/alerts/{uuid4()}/resolve", headers=WITH_KEY | headers, content=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"] == [{"where": where, "what": what}]
 
 
 def test_the_documentation_page_needs_no_other_host(client: TestClient) -> None:
