@@ -98,22 +98,31 @@ COLUMNS = (
 def _cells(look: Look) -> tuple[str, ...]:
     now = look.figures
     return (
-        f"{look.seconds:.0f} s",
-        f"{now['marks']:,}",
-        f"{now['depth']['manual'] + now['depth']['live']:,}",
-        f"{now['depth']['time'] + now['depth']['backfill']:,}",
-        f"{now['waiting']:,}",
-        f"{now['in_flight']:,}",
-        f"{now['dead']:,}",
-        f"{now['oldest_seconds']:.1f} s",
-        f"{look.marks_per_second:.1f}",
-        f"{look.scores_per_second:.1f}",
-        f"{now['workers']}",
+        f"{_short(round(look.seconds))} s",
+        _short(now["marks"]),
+        _short(now["depth"]["manual"] + now["depth"]["live"]),
+        _short(now["depth"]["time"] + now["depth"]["backfill"]),
+        _short(now["waiting"]),
+        _short(now["in_flight"]),
+        _short(now["dead"]),
+        f"{_short(float(now['oldest_seconds']))} s",
+        _short(look.marks_per_second),
+        _short(look.scores_per_second),
+        _short(now["workers"]),
     )
 
 
+def _short(number: float) -> str:
+    """In six characters or so, for eleven columns on 80."""
+    if number >= 100_000:
+        return f"{number / 1_000:,.0f}k"
+    return f"{number:.1f}" if isinstance(number, float) and number < 100 else f"{number:,.0f}"
+
+
 def _table(looks: list[Look]) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), caption="live: manual and live entries · Ctrl-C ends it")
+    table = Table(
+        box=None, padding=(0, 1, 0, 0), pad_edge=False, caption="live: manual and live entries · Ctrl-C ends it"
+    )
     for name in COLUMNS:
         table.add_column(name.replace(" ", "\n").replace("/", "\n/"), justify="right", vertical="bottom")
     for look in looks:

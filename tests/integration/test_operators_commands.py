@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
 from caas_worker import holds, queue
 from caas_worker.cli import app as commands
+from caas_worker.cli import monitor
 from caas_worker.db import Database
 from caas_worker.errors import CaasError, NotPermitted, exit_code
 from tests.people import (
@@ -196,3 +198,17 @@ def test_a_migration_as_a_role_without_rights_says_which(command: Command, forbi
     refused = str(command("migrate", "up", CAAS_DATABASE_URL=forbidden).exception)
     assert "permission denied for schema public. Migrate as" in refused
     assert 'grant create on schema public to "caas_test_' in refused
+
+
+# The queue as it moves
+
+
+def test_the_monitor_fits_80_columns_whatever_it_counts() -> None:
+    figures = {"marks": 1_234_567, "depth": {"manual": 3, "live": 99_990, "time": 0, "backfill": 12_000_000}}
+    figures |= {"waiting": 12_345, "in_flight": 1_000, "dead": 123, "oldest_seconds": 12_345.6, "workers": 12}
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(monitor._table([monitor.Look(3_600, figures, 1234.5, 99.94)]))
+    _, head, row, *_ = (" ".join(line.split()) for line in captured.get().splitlines())
+    assert head == "at marks live backfill waiting flight dead oldest /s /s workers"
+    assert row == "3,600 s 1,235k 99,993 12,000k 12,345 1,000 123 12,346 s 1,234 99.9 12"
