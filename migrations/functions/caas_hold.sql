@@ -19,6 +19,8 @@ set search_path = pg_catalog, pg_temp
 as $function$
 declare
     asked bigint;
+    -- what lies beyond the calendar of readers, infinity among it, is no end
+    ends timestamptz := case when held_until < '9999-01-01 00:00:00+00' then held_until end;
 begin
     if held_score is null or held_score not between 0 and 100 then
         raise exception 'a score from 0 to 100 is needed' using errcode = 'invalid_parameter_value';
@@ -48,13 +50,13 @@ begin
         left(btrim(held_for), 1000),
         left(btrim(held_by), 200),
         now(),
-        nullif(held_until, 'infinity')
+        ends
     );
     update public.caas_scores as s
     set
         computed_score = coalesce(s.computed_score, s.total_score),
         total_score = held_score,
-        next_due_at = least(s.next_due_at, nullif(held_until, 'infinity')),
+        next_due_at = least(s.next_due_at, ends),
         swept = false
     where s.profile_id = held_profile;
     perform public.caas_list_to_follow(held_profile, follow);
