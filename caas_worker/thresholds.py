@@ -12,29 +12,21 @@ def set_threshold(db: Database, profile_id: UUID, rate: float, actor: str) -> No
 
     Raises:
         SettingsError: the rate is not 0 to 100, or nobody is named.
-        ProfileNotFound: there is no such profile.
+        ProfileNotFound: there is no such profile, or it is no tutor's.
     """
     if not 0 <= rate <= 100:
         raise SettingsError(f"A threshold is 0 to 100 per cent, not {rate:g}.")
     if not actor.strip():
         raise SettingsError("Say who sets the threshold.")
-    _change(db, "set", {"profile_id": profile_id, "rate": rate, "actor": actor.strip()})
+    if not _change(db, "set", {"profile_id": profile_id, "rate": rate, "actor": actor.strip()}):
+        raise ProfileNotFound(f"There is no tutor {profile_id}.")
 
 
-def clear_threshold(db: Database, profile_id: UUID) -> None:
-    """Judge a tutor by 15 per cent again.
-
-    Raises:
-        ProfileNotFound: there is no such profile, or it has no threshold of its own.
-    """
-    _change(db, "clear", {"profile_id": profile_id})
+def clear_threshold(db: Database, profile_id: UUID) -> bool:
+    """Judge a tutor by 15 per cent again; returns whether there was another threshold."""
+    return _change(db, "clear", {"profile_id": profile_id})
 
 
-def _change(db: Database, statement: str, parameters: dict[str, object]) -> None:
+def _change(db: Database, statement: str, parameters: dict[str, object]) -> bool:
     with db.transaction() as connection:
-        if connection.execute(statements("thresholds")[statement], parameters).fetchone() is None:
-            raise ProfileNotFound(
-                f"There is no profile {parameters['profile_id']}."
-                if statement == "set"
-                else f"The profile {parameters['profile_id']} has no threshold of its own."
-            )
+        return connection.execute(statements("thresholds")[statement], parameters).fetchone() is not None

@@ -1,7 +1,6 @@
 """caas-worker score …: cached scores, computing one now, and pinning one by hand."""
 
 import dataclasses
-import getpass
 import time
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ from caas_worker import holds, queue, read, stats, worker
 from caas_worker.cli import explained
 from caas_worker.cli.output import Json, print_fields, print_json, print_table
 from caas_worker.cli.spans import span
-from caas_worker.cli.target import database, say
+from caas_worker.cli.target import database, say, who
 from caas_worker.desk import SHORTEST_LOOK_SECONDS, Asking, Desk
 from caas_worker.errors import NotComputed, ProfileNotFound
 from caas_worker.explain import explain as explain_score
@@ -68,7 +67,7 @@ def recalculate(
                 line.claimant.release()
         else:
             generations = {key: mark.generation for key, mark in queue.recalculate(db, profile_ids).items()}
-        failed |= {key: f"There is no profile {key}." for key in read.unknown(db, profile_ids)}
+        failed |= dict.fromkeys(read.unknown(db, profile_ids), "there is no such profile")
         done = [key for key in profile_ids if key not in failed]
         if wait:
             cached = read.read_many(db, done)
@@ -195,9 +194,7 @@ def hold(
     seconds = span(ends_after).total_seconds() if ends_after else None
     with database() as (settings, db):
         follows = settings.follow_profiles and applies(db)
-        generation = holds.hold(
-            db, profile_id, score, reason=reason, actor=actor or getpass.getuser(), seconds=seconds, follow=follows
-        )
+        generation = holds.hold(db, profile_id, score, reason=reason, actor=who(actor), seconds=seconds, follow=follows)
     if json:
         print_json({"profile_id": profile_id, "score": score, "generation": generation})
     else:
@@ -208,9 +205,7 @@ def hold(
 def release(profile_id: UUID, actor: Actor = None, json: Json = False) -> None:
     """End a hold: what the rule computed underneath is the score again, at once."""
     with database() as (settings, db):
-        generation = holds.release(
-            db, profile_id, actor=actor or getpass.getuser(), follow=settings.follow_profiles and applies(db)
-        )
+        generation = holds.release(db, profile_id, actor=who(actor), follow=settings.follow_profiles and applies(db))
     if json:
         print_json({"profile_id": profile_id, "released": generation is not None, "generation": generation})
     else:

@@ -1,6 +1,7 @@
 """The database that a command works on: the one that CAAS_DATABASE_URL names, else the embedded server's."""
 
 import contextlib
+import getpass
 from collections.abc import Iterator
 
 import typer
@@ -15,6 +16,11 @@ EMBEDDED_DATABASE = "marketplace"
 def say(text: str) -> None:
     """A sentence for the person at the terminal; standard output stays for results."""
     typer.echo(text, err=True)
+
+
+def who(named: str | None) -> str:
+    """Who does it, for an audit trail: whom the option names, be it nobody, else the login."""
+    return getpass.getuser() if named is None else named
 
 
 @contextlib.contextmanager

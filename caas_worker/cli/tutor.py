@@ -1,7 +1,6 @@
 """caas-worker tutor …: the quality figures of tutors, and why they are what they are."""
 
 import dataclasses
-import getpass
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from caas_worker import thresholds, tiers, tutors
 from caas_worker.cli.output import Json, print_fields, print_json, print_table
-from caas_worker.cli.target import database, say
+from caas_worker.cli.target import database, say, who
 from caas_worker.errors import SettingsError
 from caas_worker.quality.model import DEFAULT_THRESHOLD
 
@@ -141,8 +140,9 @@ def threshold(
     if clear == (rate is not None):
         raise SettingsError("Say a rate in per cent, or --clear.")
     with database() as (_, db):
-        if rate is None:
-            thresholds.clear_threshold(db, profile_id)
-        else:
-            thresholds.set_threshold(db, profile_id, rate, by or getpass.getuser())
+        if rate is None and not thresholds.clear_threshold(db, profile_id):
+            say(f"nothing to do: {profile_id} has no threshold of its own")
+            return
+        if rate is not None:
+            thresholds.set_threshold(db, profile_id, rate, who(by))
     say(f"{profile_id} is judged by {DEFAULT_THRESHOLD if rate is None else rate:g} per cent; its scores follow")

@@ -7,6 +7,7 @@ with written as (
         %(actor)s::text
     from profiles as p
     where p.id = %(profile_id)s::uuid
+        and caas_role(p.roles::text[]) = 'TUTOR'
     on conflict (profile_id) do update
         set
             reschedule_rate = excluded.reschedule_rate,
