@@ -69,7 +69,7 @@ def translate(error: psycopg.Error) -> CaasError:
     if state == FORBIDDEN:
         return NotPermitted(f"{message}. As this role, caas-worker verify says what is missing")
     if state in _UNDEFINED and OURS.search(primary):
-        return NotInstalled(f"{message}. Run: caas-worker migrate up")
+        return NotInstalled(f"{primary}. Run: caas-worker migrate up")
     return DatabaseError(f"{message} [{state}]" if state else message, state)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from caas_worker.model import Profile, Score, Stats
 from caas_worker.strategies import Registry
 from caas_worker.strategies.base import Component, Explains, Strategy, round_half_up
-from caas_worker.strategies.words import moment, number
+from caas_worker.strategies.words import count, moment, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +127,11 @@ def _is_percentage(score: Score, raw: float, maximum: float) -> bool:
 def _arithmetic(score: Score, raw: float, maximum: float | None) -> str | None:
     if maximum is None or not _is_percentage(score, raw, maximum):
         return None
-    text = f"{number(raw)} of {number(maximum)} raw points, {score.total} of 100 after rounding"
+    text = f"{number(raw)} of {count(maximum, 'raw point')}, {score.total} of 100 after rounding"
     if maximum == 100:
         return f"{text}. A raw point is worth one point of the total."
-    exact, worth = number(raw / maximum * 100), number(100 / maximum)
-    return f"{text} ({exact} before). A raw point is worth {worth} points of the total."
+    exact, worth = number(raw / maximum * 100), count(100 / maximum, "point")
+    return f"{text} ({exact} before). A raw point is worth {worth} of the total."
 
 
 def _buckets(score: Score, components: Sequence[Component]) -> tuple[Bucket, ...]:

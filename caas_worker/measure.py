@@ -98,6 +98,8 @@ def _query(connection: Connection[TupleRow], registry: Registry, function: str) 
     if function not in known:
         if function in needed:
             raise NotInstalled(f"The function {function} is missing in this database. Run: caas-worker migrate up")
+        if not known:
+            raise NotInstalled
         near = difflib.get_close_matches(function, known, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
         raise SettingsError(f"{function!r} is no statistics function. {hint}")

@@ -27,6 +27,8 @@ def _said(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".")
     return ", ".join(map(_said, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -56,9 +58,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     if natural <= console.width or "profile_id" not in columns:
         console.print(table)
         return
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
         print_fields(dict(zip(columns, row, strict=True)))
-        console.print()
 
 
 def print_fields(fields: Mapping[str, Any], *, title: str | None = None) -> None:

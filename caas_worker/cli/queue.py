@@ -38,7 +38,7 @@ def status(
     if json:
         print_json(fields)
     else:
-        print_fields({name: _shown(value) for name, value in fields.items()})
+        print_fields({name: _shown(value) for name, value in fields.items() if value is not None})
 
 
 def _shown(value: Any) -> Any:

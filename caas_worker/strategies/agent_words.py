@@ -136,7 +136,7 @@ def _growth(team: Stats) -> list[Component]:
 
 def _recruiting(more: int, points: float) -> str:
     return (
-        f"Refer {count(more, 'more tutor')}: {number(points)} raw points here. They count for size and, for "
+        f"Refer {count(more, 'more tutor')}: {count(points, 'raw point')} here. They count for size and, for "
         "90 days, as recent; how they change the team's means is left out."
     )
 

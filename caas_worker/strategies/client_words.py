@@ -103,7 +103,7 @@ def _payment(known: Stats) -> Component:
         "Paid ÷ payable settled bookings, times 10; 10 without any.",
         f"{paid} of {count(payable, 'payable booking')} paid." if payable else "No settled booking had to be paid.",
         Change(
-            f"Pay what is open ({payable - paid} of {payable}): {number(10 / payable)} raw points each."
+            f"Pay what is open ({payable - paid} of {payable}): {count(10 / payable, 'raw point')} each."
             if payable
             else "Pay what is open.",
             stats={CLIENT: {"paid_bookings": payable}},

@@ -41,7 +41,8 @@ def count(amount: float, one: str, many: str | None = None) -> str:
     """1 session, 3 sessions, no session."""
     if not amount:
         return f"no {one}"
-    return f"{number(amount)} {one if amount == 1 else many or one + 's'}"
+    shown = number(amount)
+    return f"{shown} {one if shown == '1' else many or one + 's'}"
 
 
 def moment(time: datetime) -> str:

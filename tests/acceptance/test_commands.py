@@ -85,7 +85,7 @@ def test_a_score_is_read_and_recomputed_by_hand(product: Product, app: Rows) -> 
 def test_a_recalculation_names_the_profiles_that_do_not_exist(product: Product, app: Rows) -> None:
     tutor, nobody = add_tutor(app), uuid4()
     product.call("score", "recalculate", str(tutor), str(nobody), code=1)
-    assert f"There is no profile {nobody}" in product.said
+    assert f"{nobody}: there is no such profile" in product.said
     assert total(app, tutor) == 32
 
 

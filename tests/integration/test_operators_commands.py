@@ -14,7 +14,7 @@ from caas_worker import holds, queue
 from caas_worker.cli import app as commands
 from caas_worker.cli import monitor
 from caas_worker.db import Database
-from caas_worker.errors import CaasError, NotPermitted, exit_code
+from caas_worker.errors import CaasError, HoldRefused, NotInstalled, NotPermitted, SettingsError, exit_code
 from tests.people import (
     Rows,
     add_booking,
@@ -118,7 +118,7 @@ def test_the_unknown_are_told_and_the_others_computed(command: Command, app: Row
     assert told.exit_code == 1
     answer = json.loads(told.stdout)
     assert [score["profile_id"] for score in answer["scores"]] == [str(tutor)]
-    assert answer["failed"] == {str(nobody): f"There is no profile {nobody}."}
+    assert answer["failed"] == {str(nobody): "there is no such profile"}
 
 
 def test_who_is_only_put_into_the_queue_is_told(command: Command, app: Rows) -> None:
@@ -127,7 +127,7 @@ def test_who_is_only_put_into_the_queue_is_told(command: Command, app: Rows) -> 
     assert (told.exit_code, told.stdout) == (0, "")
     assert told.stderr.startswith("1 put into the queue.")
     told = command("score", "recalculate", nobody, "--wait", 0)
-    assert (told.exit_code, told.stderr) == (1, f"{nobody}: There is no profile {nobody}.\n")
+    assert (told.exit_code, told.stderr) == (1, f"{nobody}: there is no such profile\n")
 
 
 # What is shown
@@ -176,6 +176,51 @@ def test_no_expiry_of_a_check_is_no_date(command: Command, app: Rows) -> None:
     told = json.loads(command("score", "explain", tutor, "--json").stdout)
     assert told["inputs"]["dbs_expiry_date"] is None
     assert "The check is verified, but has no expiry date." in command("score", "explain", tutor, columns=120).stdout
+
+
+@pytest.mark.parametrize("end", ["infinity", "20000-01-01"])
+def test_a_hold_that_ends_beyond_the_calendar_has_no_end(command: Command, app: Rows, drain: Any, end: str) -> None:
+    tutor = add_tutor(app)
+    drain()
+    app.execute("select caas_hold(%s, 50, 'a reason', 'ann', %s::timestamptz)", (tutor, end))
+    [hold] = json.loads(command("score", "holds", "--json").stdout)
+    assert (hold["expires_at"], hold["stands"]) == (None, True)
+    assert json.loads(command("score", "get", tutor, "--json").stdout)["next_due_at"] is None
+
+
+def test_nobody_is_not_the_login(command: Command, app: Rows) -> None:
+    tutor = add_tutor(app)
+    for words in (
+        ("score", "hold", tutor, "--score", 1, "--reason", "a reason", "--actor", ""),
+        ("score", "release", tutor, "--actor", ""),
+        ("tutor", "threshold", tutor, 20, "--by", ""),
+    ):
+        assert isinstance(command(*words).exception, HoldRefused | SettingsError), words
+
+
+def test_thresholds_are_tutors(command: Command, app: Rows) -> None:
+    client, tutor = add_client(app), add_tutor(app)
+    assert str(command("tutor", "threshold", client, 20).exception) == f"There is no tutor {client}."
+    assert command("tutor", "threshold", tutor, 20).exit_code == 0
+    assert "is judged by 15 per cent" in command("tutor", "threshold", tutor, "--clear").stderr
+    again = command("tutor", "threshold", tutor, "--clear")
+    assert (again.exit_code, again.stderr) == (0, f"nothing to do: {tutor} has no threshold of its own\n")
+
+
+def test_what_has_no_value_is_not_shown(command: Command, app: Rows, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    assert command("queue", "status", "--profile", tutor).stdout.split() == ["state", "nothing", "to", "do"]
+
+
+@pytest.mark.parametrize("words", [("drain",), ("stats", "get_network_stats", uuid4())])
+def test_where_nothing_is_installed_the_hint_is_short(
+    command: Command, database_url: str, words: tuple[object, ...]
+) -> None:
+    refused = command(*words, CAAS_DATABASE_URL=database_url).exception
+    assert isinstance(refused, NotInstalled)
+    assert str(refused).endswith(" Run: caas-worker migrate up")
+    assert "type casts" not in str(refused)
 
 
 # What a role may not do

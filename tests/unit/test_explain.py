@@ -549,6 +549,13 @@ def test_the_strategy_that_the_docs_write_explains_itself(host: ModuleType) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "said"), [(1, "1 raw point"), (1.0001, "1 raw point"), (0.77, "0.77 raw points"), (0, "no raw point")]
+)
+def test_one_point_is_one(amount: float, said: str) -> None:
+    assert count(amount, "raw point") == said
+
+
 CACHED = {
     "total_score": 71,
     "computed_score": None,
