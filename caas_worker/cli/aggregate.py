@@ -1,6 +1,7 @@
 """caas-worker aggregate: the quality scores as a batch."""
 
 import datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -111,32 +112,39 @@ def _print(report: batch.Report, *, verbose: bool, quiet: bool, diff: bool) -> N
         _print_changes(report)
     if quiet:
         return
+    tutors = "tutor" if report.tutors == 1 else "tutors"
     say(
-        f"{report.day}: {report.tutors:,} tutors, {report.successes:,} succeeded, {report.failures:,} failed "
+        f"{report.day}: {report.tutors:,} {tutors}, {report.successes:,} succeeded, {report.failures:,} failed "
         f"({report.success_rate:.2f} %), {report.rows:,} rows, {report.seconds:.1f} s"
     )
     if report.frozen:
         say(f"{report.frozen:,} had metrics of that day, which stay as they were published")
     if report.removed:
-        say(f"{report.removed:,} window metrics were too old and are removed")
+        say(f"window metrics that were too old and are removed: {report.removed:,}")
     if report.interrupted:
         say("interrupted: what was begun stays in the queue; running workers or a drain compute it")
 
 
 def _print_changes(report: batch.Report) -> None:
-    changed: list[tuple[Any, ...]] = [
-        (result.profile_id, window, name, _said(sides["before"]), _said(sides["after"]))
-        for result in report.results
-        for window, names in result.changes.items()
-        for name, sides in names.items()
-    ]
-    if changed:
-        print_table(("profile_id", "window", "metric", "before", "after"), changed)
-    else:
+    changed = [result for result in report.results if result.changes]
+    for result in changed:
+        rows = [row for window, names in result.changes.items() for row in _rows(window, names)]
+        print_table(("window", "metric", "before", "after"), rows, title=str(result.profile_id))
+    if not changed:
         say("no metric changed")
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {flag}" for name, flag in value.items()) or "none"
-    return "none" if value is None else str(value)
+def _rows(window: str, names: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """A row for each metric; of the flags, one for each that changed."""
+    for name, sides in names.items():
+        if name != "flags":
+            yield window, name, _said(sides["before"]), _said(sides["after"])
+            continue
+        before, after = (sides[side] or {} for side in ("before", "after"))
+        for metric in before | after:
+            if before.get(metric) != after.get(metric):
+                yield window, f"flag of {metric}", _said(before.get(metric)), _said(after.get(metric))
+
+
+def _said(value: Any) -> Any:
+    return "none" if value is None else value

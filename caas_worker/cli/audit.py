@@ -94,7 +94,8 @@ def _print(report: Report, repair: bool) -> None:
     counts = [f"{getattr(report, name):,} {word}" for name, word in words.items() if getattr(report, name)]
     say(f"{report.checked:,} compared: {', '.join(counts) or 'there is nobody'}")
     if report.not_followed:
-        say(f"{report.not_followed:,} times profiles.caas_score is not the cached score")
+        times = "time" if report.not_followed == 1 else "times"
+        say(f"{report.not_followed:,} {times} profiles.caas_score is not the cached score")
     if repair:
         say(f"{report.repaired:,} marked. Running workers compute them; without any: caas-worker drain")
     elif report.different or report.missing or report.orphans or report.not_followed:

@@ -691,6 +691,8 @@ def test_diff_shows_before_and_after(town: Town, run: Run) -> None:
     first = run("--diff", "--tutors", str(town.ann), "--date", "2026-03-09")
     assert "performance_tier" in first.stdout
     assert "before" in first.stdout
+    flags = [line.split("│")[2:5] for line in first.stdout.splitlines() if "flag of" in line]
+    assert ["flag of avg_rating", "none", "green"] in [[cell.strip() for cell in row] for row in flags]
     again = run("--diff", "--tutors", str(town.ann), "--date", "2026-03-09")
     assert again.stdout == ""
     assert "no metric changed" in again.stderr
@@ -702,7 +704,7 @@ def test_the_command_cleans_up_after_the_work(app: Rows, town: Town, run: Run, t
     add_windows(app, town.ann, 1_000)
     result = run("--cleanup", "--retention-days", "300", "--archive", str(archive))
     assert (result.exit_code, len(archive.read_text().splitlines())) == (0, 1)
-    assert "1 window metrics were too old and are removed" in result.stderr
+    assert "window metrics that were too old and are removed: 1" in result.stderr
     assert json.loads(run("--cleanup", "--json").stdout)["removed"] == 0
 
 
