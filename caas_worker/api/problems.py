@@ -22,6 +22,7 @@ from caas_worker.errors import (
     KeyRefused,
     NotComputed,
     NotInstalled,
+    NotPermitted,
     RulesOutdated,
     TooLarge,
     TooManyRequests,
@@ -29,7 +30,7 @@ from caas_worker.errors import (
     impersonal,
 )
 
-OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseBusy, DatabaseError)
+OF_THE_DATABASE = (NotInstalled, DatabaseUnavailable, DatabaseBusy, DatabaseError, NotPermitted)
 """Errors that every route may answer with that asks the database."""
 
 OF_THE_FRAMEWORK = {
