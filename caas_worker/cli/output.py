@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title:
     rows = [[_said(cell) for cell in row] for row in rows]
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, no_wrap=column == "profile_id", overflow="fold")
+        table.add_column(column, no_wrap=column in ("profile_id", "metric"), overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console = Console()

@@ -233,13 +233,13 @@ def test_a_missing_grant_ends_with_a_code_of_its_own(command: Command, forbidden
     assert "caas-worker verify says what is missing" in str(refused)
 
 
-def test_a_migration_as_a_role_without_rights_says_which(command: Command, forbidden: str) -> None:
+def test_a_migration_as_a_role_without_rights_says_which(command: Command, url: str, forbidden: str) -> None:
     refused = str(command("migrate", "up", CAAS_DATABASE_URL=forbidden).exception)
     assert refused == (
         "This role may not do that: permission denied for table caas_migrations. Migrate as the owner of the "
         "application's tables"
     )
-    command("uninstall", "--yes")
+    command("uninstall", "--yes", CAAS_DATABASE_URL=url)
     refused = str(command("migrate", "up", CAAS_DATABASE_URL=forbidden).exception)
     assert "permission denied for schema public. Migrate as" in refused
     assert 'grant create on schema public to "caas_test_' in refused
@@ -257,3 +257,10 @@ def test_the_monitor_fits_80_columns_whatever_it_counts() -> None:
     _, head, row, *_ = (" ".join(line.split()) for line in captured.get().splitlines())
     assert head == "at marks live backfill waiting flight dead oldest /s /s workers"
     assert row == "3,600 s 1,235k 99,993 12,000k 12,345 1,000 123 12,346 s 1,234 99.9 12"
+
+
+def test_the_names_of_metrics_are_whole(command: Command, app: Rows, drain: Any) -> None:
+    tutor = add_tutor(app)
+    drain()
+    shown = command("tutor", "show", tutor).stdout
+    assert " learning_objectives_met_pct " in shown
