@@ -24,7 +24,7 @@ where id = %(profile_id)s;
 -- unknown: those of a list that no profile has
 select ids.id
 from unnest(%(profile_ids)s::uuid[]) as ids (id)
-where not exists(
+where not exists (
     select
     from public.profiles as p
     where p.id = ids.id
