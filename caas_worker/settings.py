@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         le=1,
         description=(
             "Share of its time that a worker is at work while it keeps up, in rests of up to the poll interval; "
-            "after longer turns it is half, with full batches 1."
+            "after longer turns it is a quarter, with full batches 1."
         ),
     )
     debounce_seconds: float = Field(

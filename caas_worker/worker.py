@@ -28,6 +28,9 @@ from caas_worker.telemetry import Telemetry, Watcher
 
 SHORTEST_PAUSE_SECONDS = 0.01
 LONGEST_OUTAGE_PAUSE_SECONDS = 5.0
+LONG_REST = 3
+LONGEST_REST_SECONDS = 1.0
+"""A rest is no longer than the poll interval, or after a long turn so many times as long as that, up to this."""
 FULL_FOLDS_PER_BATCH = 10
 """How many full folds a drain puts before its next batch: marks first merge, but may never cease."""
 
@@ -198,8 +201,9 @@ class Worker:
             return 0
         if turn.found_any:
             rest = max(worked * (1 / self._settings.busy_share - 1), SHORTEST_PAUSE_SECONDS)
-            # not a fixed share of a long turn: the longer the rest, the longer the next turn, without an end
-            return min(rest, max(self._settings.poll_interval, worked))
+            # not a tenth of a long turn: the longer the rest, the longer the next turn, without an end
+            longest = min(worked * LONG_REST, LONGEST_REST_SECONDS)
+            return min(rest, max(self._settings.poll_interval, longest))
         return min(max(last_pause, SHORTEST_PAUSE_SECONDS) * 2, self._settings.poll_interval)
 
     def _turn(self) -> Turn:
