@@ -124,19 +124,19 @@ class Line:
         endings: dict[UUID, cache.Ending] = {}
         failures = dict(scored.failures)
 
-        def attempt(profile_ids: Sequence[UUID], part: Scored | None = None) -> None:
+        def attempt(profile_ids: Sequence[UUID], part: Scored | None = None, *, again: bool = True) -> None:
             wanted = part or scored.only(profile_ids)
             try:
                 endings.update(self.write(claim.token, profile_ids, wanted))
             except appraisal.Unappraised as error:
                 failed = {key: failure_of(cause, "QUALITY_FAILED") for key, cause in error.failures.items()}
                 failures.update(failed)
-                attempt(profile_ids, wanted.without(failed))
+                attempt(profile_ids, wanted.without(failed), again=again)
             except DatabaseError as error:
-                if not error.is_deadlock:
+                if not (error.is_deadlock and again):
                     raise
                 # sessions moved crosswise between tutors of two batches; the other batch is through by now
-                endings.update(self.write(claim.token, profile_ids, wanted))
+                attempt(profile_ids, wanted, again=False)
 
         refused: dict[UUID, Failure] = bisect(claim.profile_ids, attempt, "CACHE_REFUSED")
         if refused:

@@ -346,6 +346,26 @@ def test_quality_that_fails_is_one_tutors_failure_and_neither_score_is_written(
     assert {row[0] for row in app.execute(appraised)} == {*tutors}
 
 
+def test_quality_that_fails_after_a_deadlock_is_one_tutors_failure_too(
+    app: Rows, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_tutor(app)
+    publish, tries = appraisal.publish, iter([DatabaseError("deadlock detected", "40P01")])
+
+    def meet(*arguments: Any, **named: Any) -> None:
+        for deadlock in tries:
+            raise deadlock
+        publish(*arguments, **named)
+
+    def stumble(*_: object) -> appraisal.Appraised:
+        raise ValueError("no quality for this one")
+
+    monkeypatch.setattr(appraisal, "publish", meet)
+    monkeypatch.setattr(appraisal, "appraise", stumble)
+    summary = worker.drain(make_line(backoff_seconds=3_600), batch_size=10)
+    assert (summary.processed, summary.error_types) == (0, {"QUALITY_FAILED": 1})
+
+
 def test_a_missing_table_of_the_application_is_nobodys_own_failure(app: Rows, make_line: MakeLine) -> None:
     tutor = add_tutor(app)
     app.execute("drop table student_integration_links cascade")
