@@ -24,11 +24,10 @@ from caas_worker import queue, rules, sentry
 from caas_worker.db import Database
 from caas_worker.errors import CaasError, DatabaseUnavailable, NotComputed, RulesOutdated, impersonal
 from caas_worker.pipeline import Line
+from caas_worker.telemetry import LEASE_LOST
 
 SHORTEST_LOOK_SECONDS = 0.01
 LONGEST_LOOK_SECONDS = 0.25
-LEASE_LOST = "LEASE_LOST"
-"""The error of an entry whose worker fell: an attempt, but the next one begins at once."""
 
 log = logging.getLogger(__name__)
 

@@ -35,11 +35,11 @@ from typing import ClassVar
 # 57014 is a statement that took too long.
 ONE_PROFILES_STATES = ("21", "22", "23", "2F", "38", "39", "54", "57014", "P0", "XX")
 
-
 # Connections, transactions, missing or forbidden objects, resources, objects in use, operators, the system: their
 # messages name objects.
-FORBIDDEN = "42501"
 STATES_WITHOUT_VALUES = ("08", "25", "40", "42", "53", "55", "57", "58")
+
+FORBIDDEN = "42501"
 
 
 class CaasError(Exception):

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from caas_worker import __version__
 from caas_worker.errors import CaasError
-from caas_worker.telemetry import NO_STRATEGY, Batch, Watcher
+from caas_worker.telemetry import LEASE_LOST, NO_STRATEGY, Batch, Watcher
 
 STEP_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 FRESHNESS_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800, 3600, 86_400)
@@ -29,7 +29,7 @@ ERROR_CODES = (
     "CELLS_FAILED",
     "QUALITY_FAILED",
     "PROFILE_NOT_FOUND",
-    "LEASE_LOST",
+    LEASE_LOST,
 )
 
 
@@ -74,7 +74,7 @@ class LineMetrics(Watcher):
         self._marks.inc(marks)
 
     def lapsed(self, lost: int, dead: int) -> None:
-        self._errors.labels("LEASE_LOST").inc(lost)
+        self._errors.labels(LEASE_LOST).inc(lost)
         self._processed.labels(NO_STRATEGY, "dead").inc(dead)
 
     def batch(self, batch: Batch, seconds: Mapping[str, float]) -> None:

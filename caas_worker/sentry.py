@@ -27,23 +27,22 @@ def begin(settings: Settings, **options: Any) -> None:
     from sentry_sdk.integrations.atexit import AtexitIntegration
     from sentry_sdk.integrations.excepthook import ExcepthookIntegration
     from sentry_sdk.integrations.threading import ThreadingIntegration
-    from sentry_sdk.utils import BadDsn, Dsn
+    from sentry_sdk.utils import BadDsn
 
     try:
-        Dsn(settings.sentry_dsn.get_secret_value())
+        sentry_sdk.init(
+            dsn=settings.sentry_dsn.get_secret_value(),
+            release=f"caas-worker@{__version__}",
+            include_local_variables=False,
+            max_breadcrumbs=0,
+            max_request_body_size="never",
+            default_integrations=False,
+            integrations=[AtexitIntegration(lambda *_: None), ExcepthookIntegration(), ThreadingIntegration()],
+            before_send=scrub,
+            **options,
+        )
     except BadDsn:
         raise SettingsError("SENTRY_DSN is no DSN. Example: https://key@sentry.example.org/1") from None
-    sentry_sdk.init(
-        dsn=settings.sentry_dsn.get_secret_value(),
-        release=f"caas-worker@{__version__}",
-        include_local_variables=False,
-        max_breadcrumbs=0,
-        max_request_body_size="never",
-        default_integrations=False,
-        integrations=[AtexitIntegration(lambda *_: None), ExcepthookIntegration(), ThreadingIntegration()],
-        before_send=scrub,
-        **options,
-    )
 
 
 def scrub(event: "Event", hint: "Hint") -> "Event":

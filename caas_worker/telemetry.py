@@ -16,6 +16,8 @@ from caas_worker.model import Failure
 RECENT = 2_000
 NO_STRATEGY = "none"
 """Stands for the strategy of profiles without a supported role, without readable facts, or without a profile."""
+LEASE_LOST = "LEASE_LOST"
+"""The error of an entry whose worker fell: an attempt, but the next one begins at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Telemetry:
     def lapsed(self, lost: int, dead: int) -> None:
         """Count leases that lapsed, and entries set aside because theirs did."""
         if lost:
-            self.errors["LEASE_LOST"] += lost
+            self.errors[LEASE_LOST] += lost
         if dead:
             self.endings["dead"] += dead
         if lost or dead:

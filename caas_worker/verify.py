@@ -66,6 +66,8 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
 
 UP = "run: caas-worker migrate up"
 AS_OWNER = "run as the owner of the table"
+AS_ADMIN = "run as a superuser, or as the role that created caas_worker"
+
 DRIFT = {
     "open": ("function", "no function is everyone's to execute", "everyone may execute"),
     "path": ("function", "every function pins its search_path", "another search_path, or none, is set for"),
@@ -73,8 +75,6 @@ DRIFT = {
     "policy": ("row-level security", "no other policy shows scores", "shown to others than workers, by"),
 }
 """By the kind of what was changed after it was installed: area, what is checked, and how a fault begins."""
-
-AS_ADMIN = "run as a superuser, or as the role that created caas_worker"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ FIGURES = {"high_reliability_risk": ("sessions", "no_shows", "reschedules_tutor_
 
 def conditions(ths: QualityScore, tcrs: QualityScore) -> Mapping[str, bool | None]:
     """By alert type: True raises, False resolves, None leaves it as it is, for want of a fresh score."""
-    return {"high_reliability_risk": is_high_risk(ths), "churn_risk": is_high_risk(tcrs)}
+    scores = {score.score_type: score for score in (ths, tcrs)}
+    return {alert: is_high_risk(scores[behind]) for alert, behind in SCORE_BEHIND.items()}
 
 
 def is_high_risk(score: QualityScore) -> bool | None:
