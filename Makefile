@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test check bench prove guards fuzz
+.PHONY: install demo test test-model check bench prove guards fuzz
 
 install: .venv/installed
 
@@ -18,6 +18,10 @@ demo: install
 # PGBOUNCER=1, or the path of the program: with the workers behind PgBouncer.
 test: install
 	$(if $(PGBOUNCER),CAAS_TEST_PGBOUNCER=$(PGBOUNCER) )$(BIN)/python -m pytest $(ARGS)
+
+# The protocol's models, by spin and gcc, which the distribution has: see docs/explanation/models.md.
+test-model: install
+	CAAS_TEST_MODEL=1 $(BIN)/python -m pytest tests/model $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .

@@ -35,6 +35,8 @@ from tests.pgbouncer import PgBouncer
 Connect = Callable[..., psycopg.Connection[Any]]
 
 collect_ignore = [] if pgbouncer.wanted() else ["integration/test_pgbouncer.py"]
+if not os.environ.get("CAAS_TEST_MODEL"):
+    collect_ignore.append("model")  # needs spin and gcc: `make test-model`
 
 FAST_AND_LOOSE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200"}
 

@@ -1,11 +1,16 @@
 """Writes an application's rows for tests, as the application would."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
+
+from caas_worker.settings import Settings
+from caas_worker.strategies import Registry
+from caas_worker.strategies.base import Strategy
 
 Rows = Connection[Any]
 LONG_AGO = datetime(2025, 3, 3, 10, tzinfo=UTC)
@@ -172,6 +177,13 @@ def marks(app: Rows) -> list[tuple[Any, ...]]:
     return app.execute(
         "select reason, profile_id, listing_id, deleted, everyone from caas_changes order by id"
     ).fetchall()
+
+
+def publish_rules(app: Rows, *strategies: Strategy) -> None:
+    """Publish rules, as an earlier start of a worker did; who was marked for them is through."""
+    registry = Registry(strategies) if strategies else Registry.installed(Settings())
+    app.execute("select caas_publish_rules(%s)", (json.dumps(registry.rules),))
+    app.execute("delete from caas_changes where everyone")
 
 
 def forget_marks(app: Rows) -> None:

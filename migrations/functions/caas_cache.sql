@@ -1,12 +1,12 @@
 -- Cache: publishes a batch. Reads and writes caas_recalculation_queue, caas_scores and caas_score_follow;
 -- reads caas_rules and caas_holds; appends to caas_changes what the agents of tutors wait for.
 --
--- First the entries that are still the token's are locked, in the order of profile_id, and only what belongs to them
--- is written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
+-- First the versions of the rules that computed the scores are compared with the published ones: a worker with others
+-- writes nothing. Before or after the lock makes no difference (tests/model/rules.pml): whoever publishes a newer rule
+-- marks everyone in the same transaction.
+-- Then the entries that are still the token's are locked, in the order of profile_id, and only what belongs to them is
+-- written. Checking the token without the lock lets an older score overwrite a newer one: the lease ends, another
 -- worker claims, computes and publishes between our check and our write.
--- Then the versions of the rules that computed the scores are compared with the published ones, before anything is
--- written: a worker with others writes nothing. After the lock, because whoever publishes a newer rule computes these
--- entries anew only when the lock is gone.
 -- An entry whose generation is the claimed one is done and goes; one that was marked again meanwhile is released
 -- with what came after the claim, at the end of the queue. Claimed entries that are neither in scores nor in missing
 -- keep their lease: caas_fail, in the same transaction, settles them.
@@ -40,6 +40,12 @@ declare
     tutors uuid[];
     others text[];
 begin
+    others := public.caas_other_rules(rules);
+    if cardinality(others) > 0 then
+        raise exception '%', array_to_string(others, ', ')
+            using errcode = 'CA001';
+    end if;
+
     perform
     from (
         select q.profile_id
@@ -49,12 +55,6 @@ begin
         order by q.profile_id
         for update
     ) as locked;
-
-    others := public.caas_other_rules(rules);
-    if cardinality(others) > 0 then
-        raise exception '%', array_to_string(others, ', ')
-            using errcode = 'CA001';
-    end if;
 
     with computed as materialized (
         select

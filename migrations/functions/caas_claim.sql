@@ -80,6 +80,7 @@ begin
         token = claim_token,
         lease_until = clock_timestamp() + lease,
         claimed_generation = q.generation,
+        cells_written = false,
         claimed_alone = cardinality(chosen) = 1
     where q.profile_id = any(chosen)
     returning

@@ -36,18 +36,7 @@ begin
                 and q.generation = q.claimed_generation
         )
     );
-    -- a profile whose cells could not be written is counted in its own rows until they can be
-    update public.caas_cell_states as s
-    set paired = false
-    where s.profile_id = any(failed)
-        and s.paired
-        and exists(
-            select
-            from public.caas_touched_cells as t
-            where t.profile_id = s.profile_id
-                and t.cell in ('pair', 'pairs')
-                and not t.refreshed
-        );
+    perform public.caas_doubt_pairs(failed);
     return query
     with reported as materialized (
         select f.*

@@ -1,6 +1,9 @@
 -- Publishes rules: what is new or newer than published becomes the published version, and everyone is marked at
--- backfill priority, in one transaction; where nobody has a score yet, the installation has marked everyone already.
--- Reads and writes caas_rules.
+-- backfill priority, in one transaction. Reads and writes caas_rules.
+--
+-- Everyone is marked even where no score exists: the first batch of an installation may have compared the rules
+-- already and not be committed. The installation's own mark of everyone, while it stands unbegun, serves
+-- (caas_enqueue_everyone). (Held by tests/concurrency/test_rules_meet_batch.py and tests/model/rules.pml.)
 --
 -- Nothing is published, and refused says why not, where a published rule is newer, has another name or rules a role
 -- that the given ones do not, and where a given one was withdrawn. Anyway: exactly the given ones are the published
@@ -66,7 +69,7 @@ begin
     select coalesce(array_agg(w.role_type || ' ' || coalesce(w.version, 'withdrawn') order by w.role_type), '{}')
     into published
     from written as w;
-    if cardinality(published) > 0 and exists(select from public.caas_every_score) then
+    if cardinality(published) > 0 then
         perform public.caas_enqueue_everyone('rule'::text, 90);
     end if;
     return next;

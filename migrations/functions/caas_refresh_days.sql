@@ -1,8 +1,8 @@
 -- Cells, second part, in the transaction that publishes what depends on them: writes the day cells that the marks of
 -- claimed tutors touched, and the session quality (scoring 6) of those days. Locks the entries that are still the
--- token's, in the order of profile_id. Reads caas_touched_cells, caas_cell_states and what caas_taught_sessions and
--- caas_told_events do; writes tutor_daily_aggregates, caas_daily_events, session_scores, caas_cell_states, and
--- email_reports where there is a recipient.
+-- token's, and gives back those whose pair cells a crash undid (caas_lock_claimed). Reads caas_touched_cells,
+-- caas_cell_states and what caas_taught_sessions and caas_told_events do; writes tutor_daily_aggregates,
+-- caas_daily_events, session_scores, caas_cell_states, and email_reports where there is a recipient.
 --
 -- The days since the last time are always written anew: a session that lay in the future then may have begun, and may
 -- be its client's first. A mark names a day of UTC, which lies in one or two of the zone's. What was touched of others
@@ -38,16 +38,7 @@ declare
     from_days date[];
     to_days date[];
 begin
-    select array_agg(locked.profile_id)
-    into ours
-    from (
-        select q.profile_id
-        from public.caas_recalculation_queue as q
-        where q.profile_id = any(claimed)
-            and q.token = claim_token
-        order by q.profile_id
-        for update
-    ) as locked;
+    ours := public.caas_lock_claimed(claim_token, claimed, settled);
 
     select array_agg(ids.profile_id order by ids.profile_id)
     into teaching

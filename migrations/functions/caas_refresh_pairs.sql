@@ -2,7 +2,8 @@
 -- built. Locks the entries that are still the token's, in the order of profile_id, as long as the transaction lasts:
 -- a late worker, whose lease another has, writes nothing. Reads caas_touched_cells, caas_cell_states and what
 -- caas_count_pairs does; writes caas_pair_cells, caas_pair_sums, caas_cell_states. What was touched is kept for the
--- first sessions, which are judged when the batch is published.
+-- first sessions, which are judged when the batch is published. The entries keep that their cells are written: what is
+-- published later must not trust this transaction, which a crash of the server can undo and keep the claim.
 create or replace function caas_refresh_pairs(
     claim_token uuid,
     claimed uuid[]
@@ -32,6 +33,9 @@ begin
         order by q.profile_id
         for update
     ) as locked;
+    update public.caas_recalculation_queue as q
+    set cells_written = true
+    where q.profile_id = any(ours);
 
     select array_agg(s.profile_id)
     into built

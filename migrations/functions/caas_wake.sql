@@ -3,7 +3,7 @@
 --
 -- A lost lease says that a worker ended, not that this entry ended it: the second loss makes a suspect, which is
 -- claimed alone, and only a loss alone counts as an attempt. An entry marked again meanwhile is never set aside. The
--- agents of who is set aside are marked, as in caas_fail.
+-- agents of who is set aside are marked, and its cells doubted, as in caas_fail.
 -- Whoever becomes ready takes a fresh place: claims search from the place they reached last.
 create or replace function caas_wake(
     max_entries integer,
@@ -83,6 +83,7 @@ begin
             and q.generation = q.claimed_generation
     ) as o;
     perform public.caas_cascade(chosen);
+    perform public.caas_doubt_pairs(chosen);
     with removed as (
         delete from public.caas_recalculation_queue as q
         where q.profile_id = any(chosen)

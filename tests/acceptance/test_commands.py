@@ -9,7 +9,7 @@ import pytest
 from caas_worker import __version__
 from caas_worker.catalog import RELATIONS
 from tests.acceptance.conftest import Product
-from tests.people import Rows, add_client, add_review, add_tutor, total
+from tests.people import Rows, add_client, add_review, add_tutor, publish_rules, total
 
 
 def test_the_wheel_brings_its_own_sql(product: Product) -> None:
@@ -59,6 +59,7 @@ def _checks(product: Product) -> list[dict[str, object]]:
 
 
 def test_cron_gets_one_json_summary(product: Product, app: Rows) -> None:
+    publish_rules(app)
     tutor = add_tutor(app)
     summary = product.read("drain")
     assert summary["processed"] == 1
@@ -183,6 +184,7 @@ def test_what_falls_due_is_swept_from_cron(product: Product, app: Rows) -> None:
 
 
 def test_an_operator_lists_and_retries_what_was_set_aside(product: Product, app: Rows) -> None:
+    publish_rules(app)
     tutor = add_tutor(app)
     app.execute("alter table caas_scores add constraint nobody_may_be_scored check (total_score > 100) not valid")
     summary = product.read("drain", code=1, CAAS_MAX_ATTEMPTS="1")

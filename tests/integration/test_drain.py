@@ -204,6 +204,19 @@ def test_marks_count_as_remaining_before_they_are_folded(app: Rows, db: Database
     assert figures.remaining(db) == 4
 
 
+def test_marks_of_those_who_wait_hide_no_others(app: Rows, make_line: MakeLine) -> None:
+    """Every fold that comes before the first claim meets only the marks of somebody who is not due."""
+    waiting, due = add_tutors(app, 2)
+    enqueue(app, [waiting])
+    line = make_line(failing(waiting), backoff_seconds=3_600, fold_size=1)
+    worker.drain(line, batch_size=100)
+    for _ in range(2 * worker.FULL_FOLDS_PER_BATCH):
+        enqueue(app, [waiting])
+    enqueue(app, [due])
+    summary = worker.drain(line, batch_size=100)
+    assert (summary.processed, summary.remaining) == (1, 1)
+
+
 def test_no_batch_begins_after_max_seconds(app: Rows, make_line: MakeLine, monkeypatch: pytest.MonkeyPatch) -> None:
     enqueue(app, add_tutors(app, 10))
     seconds = 0

@@ -143,7 +143,7 @@ def test_a_version_without_numbers_to_compare_is_refused(version: str) -> None:
         Registry([versioned(version)])
 
 
-def test_where_nobody_has_a_score_the_installation_has_marked_everyone(app: Rows, db: Database) -> None:
-    app.execute("delete from caas_scores")
-    rules.publish(db, Registry([TutorStrategy()]))
-    assert everyone_marked(app) == 0
+def test_the_mark_of_everyone_that_an_installation_left_serves_for_its_first_rules(app: Rows, db: Database) -> None:
+    app.execute("select caas_enqueue_everyone('install')")
+    assert rules.publish(db, Registry([TutorStrategy()]))
+    assert app.execute("select reason from caas_changes where everyone").fetchall() == [("install",)]

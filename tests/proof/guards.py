@@ -23,15 +23,16 @@ HISTORIES = "tests/proof/test_every_history.py"
 EXAMPLES = 100
 AT_ONCE = 2
 
-CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW, PAIRS, DAYS, FIRSTS, QUALITY = (
+CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW, PAIRS, DAYS, FIRSTS, QUALITY, LOCK, RULES = (
     f"migrations/functions/caas_{name}.sql"
     for name in (
         "cache", "fold", "claim", "wake", "fail", "watch", "sweep", "cascade", "follow", "refresh_pairs",
-        "refresh_days", "first_sessions", "publish_quality",
+        "refresh_days", "first_sessions", "publish_quality", "lock_claimed", "publish_rules",
     )
 )  # fmt: skip
 LATE_TESTS = "tests/integration/test_late_workers_and_quality.py"
 MEET_CELLS = "tests/concurrency/test_cells_meet_workers.py"
+CRASHES = "tests/faults/test_crashes_between_transactions.py"
 DAY_TESTS, PAIR_TESTS, TIME_TESTS, ALERT_TESTS = (
     f"tests/integration/test_{name}.py" for name in ("day_cells", "pair_cells", "quality_time", "alerts")
 )
@@ -64,7 +65,7 @@ GUARDS = (
         CACHE,
         [("        for update\n    ) as locked;", "    ) as locked;")],
         [f"{MEETS}::test_a_batch_cannot_be_taken_over_between_its_check_and_its_write"],
-        [(DAYS, "        for update\n    ) as locked;", "    ) as locked;")],
+        [(LOCK, "        for update\n    ) as locked;", "    ) as locked;")],
     ),
     Guard(
         "token check",
@@ -304,7 +305,7 @@ GUARDS = (
     Guard(
         "day cells are the token's",
         "a worker that lost its lease writing over the cells of who has it",
-        DAYS,
+        LOCK,
         [("            and q.token = claim_token\n", "")],
         [MEET_CELLS, LATE_TESTS],
     ),
@@ -347,6 +348,39 @@ GUARDS = (
         QUALITY,
         [("c.is_active and c.standing_id is null", "c.is_active")],
         [ALERT_TESTS],
+    ),
+    Guard(
+        "cells of a claim are there",
+        "a score from cells that a crash of the server undid, while it kept the claim",
+        LOCK,
+        [("not q.cells_written and q.profile_id = any(settled)", "false")],
+        [CRASHES],
+    ),
+    Guard(
+        "cells of who is set aside are doubted",
+        "an agent's score from sums of a recruit whose worker never came to write them",
+        WAKE,
+        [("    perform public.caas_doubt_pairs(chosen);\n", "")],
+        [PAIR_TESTS],
+    ),
+    Guard(
+        "every new rule marks everyone",
+        "an installation's first batch staying on the rule that was published before",
+        RULES,
+        [
+            (
+                "if cardinality(published) > 0 then",
+                "if cardinality(published) > 0 and exists(select from public.caas_every_score) then",
+            )
+        ],
+        ["tests/concurrency/test_rules_meet_batch.py"],
+    ),
+    Guard(
+        "a drain's last fold",
+        "marks left behind those of somebody who is not due",
+        "caas_worker/worker.py",
+        [("if batch is None and whole and not line.fold(whole=True).found_any:", "if batch is None and whole:")],
+        ["tests/integration/test_drain.py"],
     ),
 )
 

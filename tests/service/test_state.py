@@ -15,7 +15,7 @@ from caas_worker.api.app import create
 from caas_worker.api.server import listening
 from caas_worker.db import Database
 from caas_worker.errors import DatabaseUnavailable
-from tests.people import Rows, add_tutor
+from tests.people import Rows, add_tutor, publish_rules
 from tests.scripted import failing
 from tests.service.conftest import BEARER, WITH_KEY, MakeService
 
@@ -88,6 +88,7 @@ def test_metrics_have_what_the_database_says(client: TestClient, app: Rows) -> N
 
 def test_metrics_have_what_this_process_did(make_service: MakeService, app: Rows) -> None:
     unlucky, _ = add_tutor(app), add_tutor(app)
+    publish_rules(app, failing(unlucky))
     with TestClient(create(make_service(failing(unlucky)))) as client:
         client.post("/api/caas/worker/process-queue", headers=BEARER)
         now = samples(client)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from caas_worker.api import service as service_module
 from caas_worker.api.app import create
 from caas_worker.settings import Settings
-from tests.people import Rows, add_tutor, total
+from tests.people import Rows, add_tutor, publish_rules, total
 from tests.scripted import Scripted, failing
 from tests.service.conftest import BEARER, MakeService, Together
 
@@ -20,6 +20,7 @@ DRAIN = "/api/caas/worker/process-queue"
 
 
 def test_it_drains_and_answers_the_summary(client: TestClient, app: Rows) -> None:
+    publish_rules(app)
     tutors = [add_tutor(app) for _ in range(5)]
     answer = client.post(DRAIN, headers=BEARER)
     assert answer.status_code == 200
@@ -30,6 +31,7 @@ def test_it_drains_and_answers_the_summary(client: TestClient, app: Rows) -> Non
 
 def test_failures_are_in_the_summary(make_service: MakeService, app: Rows) -> None:
     unlucky, lucky = add_tutor(app), add_tutor(app)
+    publish_rules(app, failing(unlucky))
     with TestClient(create(make_service(failing(unlucky), max_attempts=1))) as client:
         body = client.post(DRAIN, headers=BEARER).json()
     assert (body["processed"], body["failed"], body["dead"]) == (1, 1, 1)
@@ -38,6 +40,7 @@ def test_failures_are_in_the_summary(make_service: MakeService, app: Rows) -> No
 
 
 def test_limits_are_taken_from_the_body(client: TestClient, app: Rows) -> None:
+    publish_rules(app)
     for _ in range(5):
         add_tutor(app)
     body = client.post(DRAIN, headers=BEARER, json={"batch_size": 2, "max_batches": 2}).json()
@@ -75,6 +78,7 @@ def test_it_ends_within_its_time_and_the_rest_remains(make_service: MakeService,
     for _ in range(20):
         add_tutor(app)
     slow = make_service(Scripted(lambda _: time.sleep(0.1)), drain_seconds=0.5, batch_size=2)
+    publish_rules(app, Scripted(id))
     with TestClient(create(slow)) as client:
         begun = time.monotonic()
         body = client.post(DRAIN, headers=BEARER).json()
@@ -103,6 +107,7 @@ def test_two_callers_share_the_work(make_service: MakeService, together: Togethe
     for _ in range(40):
         add_tutor(app)
     service = make_service(Scripted(lambda _: time.sleep(0.01)), batch_size=5)
+    publish_rules(app, Scripted(id))
     answers = together(service, lambda caller: [caller.post(DRAIN, headers=BEARER) for _ in range(2)])
     assert sum(answer.json()["processed"] for answer in answers) == 40
 

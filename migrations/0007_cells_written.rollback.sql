@@ -1,0 +1,1 @@
+alter table caas_recalculation_queue drop column cells_written;
