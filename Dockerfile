@@ -10,6 +10,7 @@ COPY pyproject.toml README.md ./
 COPY caas_worker caas_worker
 COPY migrations migrations
 COPY triggers triggers
+COPY views views
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /dist \
     && /opt/caas/bin/pip install --no-cache-dir --no-deps /dist/*.whl
 

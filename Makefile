@@ -29,7 +29,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/squawk $(filter-out %.rollback.sql,$(wildcard migrations/0*.sql))
-	$(BIN)/sqlfluff lint --quiet migrations triggers caas_worker/sql
+	$(BIN)/sqlfluff lint --quiet migrations triggers views caas_worker/sql
 	$(BIN)/python -m docs.generate --check
 	$(BIN)/python -m pytest tests/unit tests/docs
 

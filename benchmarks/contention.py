@@ -108,7 +108,7 @@ select
     s.profile_id,
     to_jsonb(s),
     now()
-from caas_performance_stats(%s) as s
+from caas.performance_stats(%s) as s
 order by s.profile_id
 on conflict (profile_id) do update
     set
@@ -119,7 +119,7 @@ on conflict (profile_id) do update
 
 STALE = """
 select count(*)
-from caas_performance_stats(%s) as s
+from caas.performance_stats(%s) as s
 left join obvious_scores as kept on kept.profile_id = s.profile_id
 where kept.statistics is distinct from to_jsonb(s)
 """
@@ -262,10 +262,10 @@ def _count_stale(configuration: str, conninfo: str, hot: list[UUID]) -> int | No
 
 
 def _count_stale_scores(conninfo: str, hot: list[UUID]) -> int:
-    query = "select profile_id, calculated_at, total_score, score_inputs from caas_scores where profile_id = any(%s)"
+    query = "select profile_id, calculated_at, total_score, score_inputs from caas.scores where profile_id = any(%s)"
     with psycopg.connect(conninfo, autocommit=True) as application, Database(conninfo) as db:
         before = {profile_id: rest for profile_id, *rest in application.execute(query, (hot,))}
-        application.execute("select caas_enqueue(%s, 'benchmark')", (hot,))
+        application.execute("select caas.enqueue(%s, 'benchmark')", (hot,))
         worker.drain(worker.line(db, Settings()), batch_size=BATCH)
         after = {profile_id: rest for profile_id, *rest in application.execute(query, (hot,))}
     assert all(after[profile_id][0] > before[profile_id][0] for profile_id in hot)

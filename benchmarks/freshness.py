@@ -62,7 +62,7 @@ set
     learning_objectives_met = true
 where id = %s
 """
-VISIBLE = "select booking_id from session_scores where score_type = 'sqs' and booking_id = any(%s)"
+VISIBLE = "select booking_id from caas.session_scores where score_type = 'sqs' and booking_id = any(%s)"
 
 Committed = dict[UUID, float]
 

@@ -46,6 +46,10 @@ class Ground:
         self._server.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def database(self, name: str) -> str:
+        """An empty database."""
+        return self._server.ensure_database(name)
+
     def marketplace(self, name: str, *, tutors: int | None = None, tutor_share: float = 1) -> str:
         """A migrated marketplace of tutors with 50 bookings and 10 reviews; everybody is one, if nothing is said."""
         conninfo = self._server.ensure_database(name)
@@ -61,7 +65,7 @@ class Ground:
             )
         migrate.up(conninfo, Shipped.load(), lambda _: None)
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute("delete from caas_changes")
+            connection.execute("delete from caas.changes")
             connection.execute("vacuum analyze")
         return conninfo
 

@@ -61,7 +61,7 @@ def _round(
     whole: bool = False,
 ) -> int:
     """Mark a batch of made-up profiles, fold, claim and finish it; only fold and claim are timed."""
-    application.execute("select caas_enqueue(%s, 'benchmark')", ([uuid4() for _ in range(BATCH)],))
+    application.execute("select caas.enqueue(%s, 'benchmark')", ([uuid4() for _ in range(BATCH)],))
     begun = time.perf_counter()
     line.fold(whole=whole)
     claim = line.claimant.claim(BATCH, whole=whole)

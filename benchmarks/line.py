@@ -101,14 +101,14 @@ def measure(ground: Ground) -> None:
                 if number >= 0:
                     statement[form].append(ground.tutors / seconds)
             for size in BATCH_SIZES:
-                application.execute("select caas_enqueue(array_agg(id order by id), 'benchmark') from profiles")
+                application.execute("select caas.enqueue(array_agg(id order by id), 'benchmark') from profiles")
                 telemetry, seconds = _drain(conninfo, size)
                 assert telemetry.endings["scored"] == ground.tutors
                 if number >= 0:
                     drained[size].append(ground.tutors / seconds)
                     steps[size].append(telemetry)
                 application.execute(
-                    "vacuum caas_changes, caas_recalculation_queue, caas_scores, profiles, benchmark_statistics"
+                    "vacuum caas.changes, caas.recalculation_queue, caas.scores, profiles, benchmark_statistics"
                 )
             say(f"round {number + 1} of {ROUNDS}")
     limits = {form: statistics.median(rates) for form, rates in statement.items()}

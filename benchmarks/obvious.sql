@@ -54,4 +54,4 @@ select
     s.profile_id,
     to_jsonb(s),
     now()
-from caas_performance_stats(array(select p.id from profiles as p)) as s;
+from caas.performance_stats(array(select p.id from profiles as p)) as s;

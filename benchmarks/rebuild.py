@@ -20,9 +20,10 @@ BATCH = 250
 ROUNDS = 5
 
 OURS = (
-    "caas_touched_cells", "caas_cell_states", "caas_pair_cells", "caas_pair_sums", "caas_daily_events", "caas_scores",
-    "tutor_daily_aggregates", "tutor_performance_metrics", "tutor_scores", "session_scores", "tutor_alerts",
-    "tutor_performance_summaries",
+    "caas.touched_cells", "caas.cell_states", "caas.pair_cells", "caas.pair_sums", "caas.daily_events", "caas.scores",
+    "caas.tutor_daily_aggregates", "caas.tutor_performance_metrics", "caas.tutor_scores", "caas.session_scores",
+    "caas.tutor_alerts",
+    "caas.tutor_performance_summaries",
 )  # fmt: skip
 KEEP = """
 insert into benchmark_days
@@ -64,7 +65,7 @@ def measure(ground: Ground) -> None:
             queue.mark_everyone(db, "benchmark")
             spent = _drain(conninfo)
             counts = [connection.execute(f"select count(*) from {table}".encode()).fetchone() for table in OURS]
-            assert counts[OURS.index("caas_scores")] == (tutors,)
+            assert counts[OURS.index("caas.scores")] == (tutors,)
             if number:  # the first round warms up
                 statement.append(kept)
                 rebuilt.append(spent)

@@ -36,7 +36,7 @@ class Retries:
 
 
 def row(entry: Entry, score: Score, now: datetime) -> str:
-    """One row of caas_scores as JSON.
+    """One row of caas.scores as JSON.
 
     Raises:
         ValueError, TypeError: the strategy returned what the cache can't keep; nothing else in the batch is harmed.

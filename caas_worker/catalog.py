@@ -9,21 +9,6 @@ from psycopg.rows import TupleRow
 from caas_worker.application import COLUMNS
 from caas_worker.sql import statements
 
-QUALITY_TABLES = (
-    "tutor_daily_aggregates",
-    "tutor_performance_metrics",
-    "tutor_scores",
-    "session_scores",
-    "tutor_alerts",
-    "tutor_performance_summaries",
-    "tutor_thresholds",
-    "email_reports",
-)
-"""Our tables whose names do not begin with caas_. The application may have others that begin with tutor_."""
-
-RELATIONS = f"^(caas_|({'|'.join(QUALITY_TABLES)})$)"
-"""Matches the names of our tables, views and sequences."""
-
 EVENTS = ("insert", "update", "delete", "truncate")
 TRIGGERS_PER_RELATION = len(EVENTS)
 
@@ -67,16 +52,14 @@ def functions(connection: Connection[TupleRow]) -> set[str]:
     return {row[0] for row in connection.execute(statements("catalog")["functions"]).fetchall()}
 
 
-def guards(connection: Connection[TupleRow]) -> set[str]:
-    """Watched tables that have a guard view."""
-    return {row[0] for row in connection.execute(statements("catalog")["guards"]).fetchall()}
+def sources(connection: Connection[TupleRow]) -> set[str]:
+    """Tables of the application that have a source view."""
+    return {row[0] for row in connection.execute(statements("catalog")["sources"]).fetchall()}
 
 
 def intruders(connection: Connection[TupleRow], trusted: Iterable[str] = COLUMNS) -> list[tuple[str, str]]:
-    """Objects named as ours, and their owners, where those are neither this role, nor a superuser, nor the owner of
-    the database or of a `trusted` table. Whoever may create in public could have a call of ours run their function.
+    """Objects in the schema caas and those that an installation would take for its own, and their owners, where those
+    are neither this role, nor a superuser, nor the owner of the database or of a `trusted` table.
     """
-    rows = connection.execute(
-        statements("catalog")["intruders"], {"ours": RELATIONS, "trusted": list(trusted)}
-    ).fetchall()
+    rows = connection.execute(statements("catalog")["intruders"], {"trusted": list(trusted)}).fetchall()
     return [(what, owner) for what, owner in rows]

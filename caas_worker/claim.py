@@ -10,7 +10,7 @@ from caas_worker.model import Claim, Entry
 from caas_worker.sql import statements
 
 PRIORITIES = (0, 10, 50, 90)
-"""Manual, live, time, backfill. The order of caas_claim's floors."""
+"""Manual, live, time, backfill. The order of caas.claim's floors."""
 
 
 SUSPECT_LOSSES = 2

@@ -28,13 +28,11 @@ from caas_worker.errors import (
 # Classes of SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions,
 # operator intervention (57014, a cancelled statement, is none of these), too many connections.
 _GONE = ("08", "57P", "53300")
-_UNDEFINED = ("42P01", "42883", "42703")
+_UNDEFINED = ("42P01", "42883", "42703", "3F000")
 _OUTDATED = "CA001"
-"""Raised by our own caas_cache."""
-OURS = re.compile(
-    r"\b(caas_|session_scores\b|email_reports\b|tutor_(daily_aggregates|performance_|scores|alerts|thresholds))"
-)
-"""Begins the names of our tables and functions."""
+"""Raised by our own caas.cache."""
+OURS = re.compile(r"\bcaas(\.|\b)")
+"""Stands before the names of our tables and functions."""
 DATA_EXCEPTION = "22000"
 SHORTEST_TIMEOUT_SECONDS = 1.0
 SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
@@ -45,6 +43,7 @@ LONGEST_PATIENCE_SECONDS = 10.0
 Found = TypeVar("Found")
 Clock = Callable[[Connection[TupleRow]], datetime]
 """Says what time it is, to a transaction: another time than now answers what a score will be then."""
+APPLICATIONS_PATH = "; set local search_path = pg_catalog, public, pg_temp"
 CELLS = "; set local caas.cells = on"
 LOCK_SHARE = 0.5
 """How much of the statement timeout a lock may be waited for."""
@@ -115,6 +114,7 @@ class Database:
         share_of_timeout: float = 1,
         patience: float | None = None,
         cells: bool = False,
+        for_application: bool = False,
     ) -> Iterator[Connection[TupleRow]]:
         """One READ COMMITTED transaction.
 
@@ -125,6 +125,7 @@ class Database:
             share_of_timeout: of the statement timeout; at least SHORTEST_TIMEOUT_SECONDS are given.
             patience: how many seconds to wait for a free connection; None: as long as ever.
             cells: statistics read cells where they are built, instead of the application's rows.
+            for_application: the application's tables are written, whose own triggers may need `public` on the path.
 
         Raises:
             DatabaseBusy: no connection was free in time.
@@ -132,6 +133,7 @@ class Database:
             DatabaseError, NotInstalled: the server refused a statement; the transaction is undone.
         """
         begin = self._begin(lazily, share_of_timeout) + (CELLS if cells else "")
+        begin += APPLICATIONS_PATH if for_application else ""
         try:
             with self._begun(patience, lambda connection: connection.execute(begin)) as (connection, _):
                 yield connection
@@ -204,7 +206,7 @@ class Database:
             self._statement_timeout * min(share_of_timeout, 1), min(self._statement_timeout, SHORTEST_TIMEOUT_SECONDS)
         )
         return (
-            "begin isolation level read committed; set local search_path = public, pg_temp; "
+            "begin isolation level read committed; set local search_path = pg_catalog, pg_temp; "
             f"set local statement_timeout = {round(seconds * 1000)}; "
             f"set local lock_timeout = {round(seconds * 1000 * LOCK_SHARE)}; "
             f"set local idle_in_transaction_session_timeout = {round(self._statement_timeout * 1000)}"

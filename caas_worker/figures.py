@@ -62,14 +62,14 @@ def _figures(rows: Sequence[tuple[Any, ...]], estimates: Mapping[str, int]) -> d
         if priority is not None and priority < 50:
             oldest = max(oldest, age or 0)
     for state, table, most in (
-        ("marks", "caas_changes", COUNTED),
-        ("dead", "caas_dead_entries", COUNTED),
-        ("scores", "caas_scores", COUNTED_SCORES),
+        ("marks", "changes", COUNTED),
+        ("dead", "dead_entries", COUNTED),
+        ("scores", "scores", COUNTED_SCORES),
     ):
         if counts[state] >= most:
             counts[state] = max(counts[state], estimates.get(table, 0))
     if max(depth.values()) >= COUNTED:
-        unseen = max(estimates.get("caas_recalculation_queue", 0) - sum(depth.values()), 0)
+        unseen = max(estimates.get("recalculation_queue", 0) - sum(depth.values()), 0)
         depth[max(depth, key=lambda word: depth[word])] += unseen
         counts["ready"] += unseen
     return {**counts, "depth": depth, "oldest_seconds": oldest, "stalest_seconds": stalest, "tiers": tiers}

@@ -8,9 +8,10 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from caas_worker.catalog import RELATIONS
+from caas_worker.application import COLUMNS
 from caas_worker.db import connect, translate
 from caas_worker.errors import MigrationRefused
+from caas_worker.shipped import TRIGGER_MAKERS
 from caas_worker.sql import statements
 
 LOCK_TIMEOUT_MS = 200
@@ -19,6 +20,9 @@ PATIENCE_SECONDS = 60.0
 """How long a busy table is tried again before the migration says who is in the way."""
 
 OURS = "a table of caas_worker"
+
+OWNERS = (*TRIGGER_MAKERS, "release", "restore")
+"""Functions for whoever migrates, and nobody else."""
 
 Say = Callable[[str], None]
 
@@ -36,22 +40,43 @@ class Ledger:
         """Hash of each installed file, by name; empty where nothing was ever installed."""
         return installed_files(self.connection)
 
-    def create(self) -> None:
-        """Create the ledger where it is missing."""
-        self.connection.execute(self.sql["ledger"])
-        self.connection.execute(self.sql["describe_ledger"])
+    def create(self) -> int:
+        """Create the schema and the ledger where they are missing; returns how much was open to other roles.
 
-    def drop(self) -> None:
-        """Drop the ledger itself."""
-        self.connection.execute(self.sql["drop_ledger"])
+        Raises:
+            MigrationRefused: this role may not create a schema.
+        """
+        with self.transaction():
+            if not has_schema(self.connection):
+                try:
+                    self.connection.execute(self.sql["schema"])
+                except psycopg.errors.InsufficientPrivilege:
+                    role, database = self.connection.info.user, self.connection.info.dbname
+                    raise MigrationRefused(
+                        "This role may not create the schema caas. Let it, for the migration: "
+                        f'grant create on database "{database}" to "{role}". Or make the schema for it. '
+                        f'Run as the database\'s owner: create schema caas authorization "{role}"'
+                    ) from None
+            if home(self.connection) is None:
+                self.connection.execute(self.sql["ledger"])
+                self.connection.execute(self.sql["describe_ledger"])
+            return self.close()
+
+    def close(self) -> int:
+        """Take ours away from roles that default privileges or earlier grants gave it to, in this transaction."""
+        found = opened(self.connection)
+        for what, grantee, statement in found:
+            self.say(f"close {what} to {grantee}")
+            self.connection.execute(statement.encode())
+        return len(found)
 
     def forget(self, name: str) -> None:
         """Note a file as no longer installed, in the running transaction."""
-        self.connection.execute(self.sql["forget"], {"name": name})
+        self.connection.execute(_of(home(self.connection), self.sql["forget"]), {"name": name})
 
     def record(self, name: str, sha256: str) -> None:
         """Note a file as installed, in the running transaction."""
-        self.connection.execute(self.sql["record"], {"name": name, "sha256": sha256})
+        self.connection.execute(_of(home(self.connection), self.sql["record"]), {"name": name, "sha256": sha256})
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection[TupleRow]]:
@@ -61,7 +86,7 @@ class Ledger:
             self.connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
             yield self.connection
 
-    def patiently(self, relation: str | None, work: Callable[[Connection[TupleRow]], None]) -> None:
+    def patiently(self, relation: str | None, work: Callable[[Connection[TupleRow]], object]) -> None:
         """Do `work` in a transaction of its own, again and again while `relation` (None: a table of ours) is locked.
 
         Raises:
@@ -85,7 +110,7 @@ class Ledger:
                 pause = min(pause * 2, 2.0)
 
     def _in_the_way(self, relation: str | None) -> str:
-        holders = self.connection.execute(self.sql["holders"], {"relation": relation, "ours": RELATIONS}).fetchall()
+        holders = self.connection.execute(self.sql["holders"], {"relation": relation}).fetchall()
         who = "; ".join(f"pid {pid} {name} {state} for {age or 0:.0f} s" for pid, name, state, age in holders)
         return (
             f"{relation or OURS} stayed locked for {self._patience_seconds:.0f} s"
@@ -103,11 +128,32 @@ def _is_busy(error: psycopg.Error) -> bool:
 
 def installed_files(connection: Connection[TupleRow]) -> Mapping[str, str]:
     """Hash of each installed file, by name; empty where nothing was ever installed."""
-    queries = statements("migrate")
-    row = connection.execute(queries["has_ledger"]).fetchone()
-    if not (row and row[0]):
+    if (where := home(connection)) is None:
         return {}
-    return dict(connection.execute(queries["installed"]).fetchall())
+    return dict(connection.execute(_of(where, statements("migrate")["installed"])).fetchall())
+
+
+def home(connection: Connection[TupleRow]) -> str | None:
+    """The name of the ledger: an installation from before the schema caas has it in public; None where none is."""
+    row = connection.execute(statements("migrate")["home"], {"trusted": list(COLUMNS)}).fetchone()
+    return row[0] if row else None
+
+
+def opened(connection: Connection[TupleRow]) -> list[tuple[str, str, str]]:
+    """What of ours a role has a right on that is not documented, which role, and the statement that takes it back."""
+    rows = connection.execute(statements("migrate")["opened"], {"owners": list(OWNERS)}).fetchall()
+    return [(what, grantee, statement) for what, grantee, statement in rows]
+
+
+def has_schema(connection: Connection[TupleRow]) -> bool:
+    """Whether the schema caas is there."""
+    row = connection.execute(statements("migrate")["has_schema"]).fetchone()
+    return bool(row and row[0])
+
+
+def _of(ledger: str | None, statement: bytes) -> bytes:
+    """A statement about the ledger, under the name that it has."""
+    return statement if ledger is None else statement.replace(b"caas.migrations", ledger.encode())
 
 
 @contextlib.contextmanager
@@ -120,7 +166,7 @@ def open_ledger(conninfo: str, say: Say, *, patience_seconds: float = PATIENCE_S
     """
     try:
         with connect(conninfo) as connection, _rights_of(connection.info.user):
-            connection.execute("set search_path = public, pg_temp")
+            connection.execute("set search_path = pg_catalog, pg_temp")
             queries = statements("migrate")
             deadline = time.monotonic() + patience_seconds
             told = False

@@ -60,7 +60,7 @@ def measure(db: Database, registry: Registry, function: str, profile_id: UUID, *
 
     Args:
         function: one that a strategy of the registry needs, or another of ours (caas_…_stats, get_…_stats,
-            caas_profile_facts, caas_teaching_sums).
+            caas.profile_facts, caas.teaching_sums).
         plan: also run it once to explain it.
 
     Raises:
@@ -103,7 +103,7 @@ def _query(connection: Connection[TupleRow], registry: Registry, function: str) 
         near = difflib.get_close_matches(function, known, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
         raise SettingsError(f"{function!r} is no statistics function. {hint}")
-    return sql.SQL("select * from {}({})").format(sql.Identifier("public", function), sql.SQL(known[function]))
+    return sql.SQL("select * from {}({})").format(sql.Identifier("caas", function), sql.SQL(known[function]))
 
 
 def needed_by(registry: Registry) -> set[str]:
@@ -133,7 +133,7 @@ def _plan(db: Database, query: sql.Composed, wanted: Mapping[str, Any]) -> list[
     said: list[str] = []
     try:
         with connect(db.conninfo) as connection, connection.transaction():
-            connection.execute("set local search_path = public, pg_temp")
+            connection.execute("set local search_path = pg_catalog, pg_temp")
             if _load_explainer(connection):
                 connection.execute(query, wanted)  # compiles; its own look-ups are not of interest
                 connection.execute(statements("measure")["explain_inner"])

@@ -1,6 +1,5 @@
 """Installing, upgrading and removing our objects in the application's database."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,17 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from caas_worker import catalog, roles
+from caas_worker.application import COLUMNS
 from caas_worker.catalog import EVENTS, TRIGGERS_PER_RELATION, Relation
 from caas_worker.errors import MigrationRefused
-from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, open_ledger
+from caas_worker.ledger import PATIENCE_SECONDS, Ledger, Say, home, open_ledger
 from caas_worker.shipped import Shipped, SqlFile
 from caas_worker.sql import statements
 
-Work = Callable[[Connection[TupleRow]], None]
+Work = Callable[[Connection[TupleRow]], object]
+
+FIRST_OF_THE_SCHEMA = "0008"
+"""The migrations before this one name no schema: they made their tables in public, under a prefix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def states(shipped: Shipped, installed: Mapping[str, str]) -> list[FileState]:
 
     return [
         *(state(file, "edited") for file in shipped.migrations),
-        *(state(file, "changed") for file in (*shipped.functions, *shipped.triggers)),
+        *(state(file, "changed") for file in (*shipped.views, *shipped.functions, *shipped.triggers)),
     ]
 
 
@@ -49,8 +52,9 @@ def status(conninfo: str, shipped: Shipped) -> list[FileState]:
 def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = PATIENCE_SECONDS) -> int:
     """Install what is missing or changed; returns how many steps that took, 0 where all was up to date.
 
-    Each migration in one transaction, then the functions, then the grants, then the triggers, one table per
-    transaction. Where a table is watched anew, everyone is marked at backfill priority in the same transaction.
+    Each migration in one transaction, then the source views, the functions and the grants, then the triggers, one
+    table per transaction. Where a table is watched or read anew, everyone is marked at backfill priority in the same
+    transaction.
 
     Raises:
         MigrationRefused: a table of the application's is missing, somebody else's object bears a name of ours, an
@@ -62,18 +66,22 @@ def up(conninfo: str, shipped: Shipped, say: Say, *, patience_seconds: float = P
         refuse_intruders(ledger.connection)
         installed = ledger.installed()
         refuse_edited(shipped, installed)
-        refuse_taken_names(ledger.connection, shipped, installed)
-        ledger.create()
-        steps = 0
+        refuse_taken_names(ledger.connection)
+        refuse_views_of_others(ledger.connection)
+        steps = ledger.create()
         for file in shipped.migrations:
             if file.name not in installed:
                 say(f"migration {file.stem}")
                 ledger.patiently(None, _migrating(ledger, file))
                 steps += 1
+        steps += _replay_views(ledger, shipped, installed)
         steps += _replay_functions(ledger, shipped, installed)
         steps += roles.admit(ledger)
         steps += sum(_watch(ledger, file, installed) for file in shipped.triggers)
-        return steps + _retire(ledger, shipped, installed)
+        steps += _retire(ledger, shipped, installed)
+        _drop_bridge(ledger)
+        with ledger.transaction():
+            return steps + ledger.close()
 
 
 def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
@@ -94,6 +102,8 @@ def down(conninfo: str, shipped: Shipped, say: Say, *, count: int = 1) -> int:
                 _drop_watch(ledger, connection, table)
             for function in (*shipped.functions, *_retired(shipped, installed, "functions")):
                 _drop_function(ledger, connection, function)
+            for view in (*shipped.views, *_retired(shipped, installed, "views")):
+                _drop_view(ledger, connection, view)
         for file in applied:
             say(f"undo {file.stem}")
             ledger.patiently(None, _undoing(ledger, file))
@@ -104,10 +114,25 @@ def uninstall(conninfo: str, shipped: Shipped, say: Say) -> None:
     """Remove everything of ours: triggers first, one table at a time, so that the application's writes never fail.
 
     The roles stay, with nothing granted on the application's tables.
+
+    Raises:
+        MigrationRefused: something that is not ours needs something of ours; nothing was changed.
     """
-    down(conninfo, shipped, say, count=len(shipped.migrations))
     with open_ledger(conninfo, say) as ledger:
-        ledger.drop()
+        if (where := home(ledger.connection)) is not None and where.startswith("public."):
+            raise MigrationRefused(
+                "An earlier release is installed here, in the schema public. Uninstall it with that release, or run "
+                "first: caas-worker migrate up"
+            )
+        if where is None:
+            return
+        outsiders = [row[0] for row in ledger.connection.execute(ledger.sql["outsiders"]).fetchall()]
+        if outsiders:
+            raise MigrationRefused(f"Drop first what needs ours: {'; '.join(outsiders)}. Nothing was changed.")
+        for table in (*shipped.triggers, *_retired(shipped, ledger.installed(), "triggers")):
+            _detach(ledger, table.stem)
+        ledger.say("drop the schema caas")
+        ledger.patiently(None, _removing(ledger))
         roles.dismiss(ledger)
 
 
@@ -158,20 +183,66 @@ def refuse_edited(shipped: Shipped, installed: Mapping[str, str]) -> None:
         )
 
 
-def refuse_taken_names(connection: Connection[TupleRow], shipped: Shipped, installed: Mapping[str, str]) -> None:
-    """Raise MigrationRefused where a table that is to be created is there, as one of the application's may be."""
-    wanted = [
-        name
-        for file in shipped.migrations
-        if file.name not in installed
-        for name in re.findall(r"^create table (\w+)", file.text, re.MULTILINE)
-    ]
-    taken = [row[0] for row in connection.execute(statements("migrate")["taken"], {"tables": wanted}).fetchall()]
-    if taken:
+def refuse_taken_names(connection: Connection[TupleRow]) -> None:
+    """Raise MigrationRefused where the application has something of its own that is called public.caas_scores."""
+    taken = connection.execute(statements("migrate")["taken"]).fetchone()
+    if taken and taken[0] and home(connection) is None:
         raise MigrationRefused(
-            f"This database has tables of these names, which are none of ours: {', '.join(taken)}. Rename or drop "
-            "them; nothing was changed."
+            "This database has a public.caas_scores that caas_worker did not make. Rename or drop it; nothing was "
+            "changed."
         )
+    stranger = connection.execute(statements("migrate")["stranger"], {"trusted": list(COLUMNS)}).fetchone()
+    if stranger:
+        owner, is_trusted, contents = stranger
+        if contents:
+            raise MigrationRefused(
+                f"This database has a schema caas that caas_worker did not make. It holds: {', '.join(contents)}. "
+                "Rename it; nothing was changed."
+            )
+        if not is_trusted:
+            raise MigrationRefused(
+                f"The schema caas belongs to {owner}, who owns neither this database nor a table that the rules read. "
+                "Drop it; nothing was changed."
+            )
+
+
+def refuse_views_of_others(connection: Connection[TupleRow]) -> None:
+    """Raise MigrationRefused where other roles' views read what is about to move: they would not see it any more."""
+    if found := connection.execute(statements("migrate")["views_of_others"]).fetchall():
+        what = ", ".join(f"{view} of {owner}" for view, owner in found)
+        raise MigrationRefused(
+            f"Views of other roles read tables that move to the schema caas: {what}. Drop them, run this again, and "
+            "create them over the view public.caas_scores. Nothing was changed."
+        )
+
+
+def _replay_views(ledger: Ledger, shipped: Shipped, installed: Mapping[str, str]) -> int:
+    """The source views, all that is due in one transaction."""
+    present = catalog.sources(ledger.connection)
+    due = [file for file in shipped.views if installed.get(file.name) != file.sha256 or file.stem not in present]
+    if due:
+        ledger.say(f"source views: {', '.join(file.stem for file in due)}")
+        ledger.patiently(None, _viewing(ledger, due, read_otherwise=any(file.name in installed for file in due)))
+    return len(due)
+
+
+def _viewing(ledger: Ledger, due: list[SqlFile], *, read_otherwise: bool) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        grants = connection.execute(
+            ledger.sql["view_grants"], {"names": [f"source_{file.stem}" for file in due]}
+        ).fetchall()
+        for file in due:
+            connection.execute(sql.SQL("drop view if exists {}").format(_ours(f"source_{file.stem}")))
+            connection.execute(file.text.encode())
+            connection.execute(ledger.sql["keep_view"], {"name": f"source_{file.stem}", "definition": file.text})
+            ledger.record(file.name, file.sha256)
+        ledger.close()
+        for (grant,) in grants:
+            connection.execute(grant.encode())
+        if read_otherwise:
+            connection.execute(ledger.sql["everyone"], {"reason": "views"})
+
+    return work
 
 
 def _replay_functions(ledger: Ledger, shipped: Shipped, installed: Mapping[str, str]) -> int:
@@ -185,14 +256,13 @@ def _replay_functions(ledger: Ledger, shipped: Shipped, installed: Mapping[str, 
             for file in due:
                 callers = connection.execute(ledger.sql["callers"], {"function": file.stem}).fetchall()
                 # not only replaced: a release may change a signature or the columns returned
-                connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(file.stem)))
+                connection.execute(sql.SQL("drop function if exists {}").format(_ours(file.stem)))
                 connection.execute(file.text.encode())
-                connection.execute(sql.SQL("revoke all on function {} from public").format(sql.Identifier(file.stem)))
+                for (closing,) in connection.execute(ledger.sql["close_function"], {"function": file.stem}).fetchall():
+                    connection.execute(closing.encode())
                 for (role,) in callers:
                     connection.execute(
-                        sql.SQL("grant execute on function {} to {}").format(
-                            sql.Identifier(file.stem), sql.Identifier(role)
-                        )
+                        sql.SQL("grant execute on function {} to {}").format(_ours(file.stem), sql.Identifier(role))
                     )
                 ledger.record(file.name, file.sha256)
     return len(due)
@@ -202,11 +272,7 @@ def _watch(ledger: Ledger, file: SqlFile, installed: Mapping[str, str]) -> int:
     watched = file.stem
     changed = installed.get(file.name) != file.sha256
     steps = 0
-    if (
-        changed
-        or f"caas_mark_{watched}" not in catalog.functions(ledger.connection)
-        or watched not in catalog.guards(ledger.connection)
-    ):
+    if changed or f"mark_{watched}" not in catalog.functions(ledger.connection):
         ledger.patiently(watched, _defining(ledger, file))
         steps += 1
     for relation in catalog.relations(ledger.connection, watched):
@@ -228,9 +294,9 @@ def _watch(ledger: Ledger, file: SqlFile, installed: Mapping[str, str]) -> int:
 
 def _defining(ledger: Ledger, file: SqlFile) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
-        connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{file.stem}")))
         connection.execute(file.text.encode())
         ledger.record(file.name, file.sha256)
+        ledger.close()
 
     return work
 
@@ -274,14 +340,33 @@ def _switch_relation(connection: Connection[TupleRow], relation: Relation, *, on
 
 def _migrating(ledger: Ledger, file: SqlFile) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
+        if file.stem < FIRST_OF_THE_SCHEMA:
+            connection.execute(f"set local search_path = {_old_home(connection)}, pg_temp".encode())
         connection.execute(file.text.encode())
         ledger.record(file.name, file.sha256)
+        ledger.close()
+
+    return work
+
+
+def _old_home(connection: Connection[TupleRow]) -> str:
+    """Where the migrations from before the schema put what they make: public, if one of them did so already."""
+    where = home(connection) or ""
+    return where.split(".", maxsplit=1)[0]
+
+
+def _removing(ledger: Ledger) -> Work:
+    def work(connection: Connection[TupleRow]) -> None:
+        connection.execute(ledger.sql["drop_readers_view"])
+        connection.execute(ledger.sql["drop_schema"])
 
     return work
 
 
 def _undoing(ledger: Ledger, file: SqlFile) -> Work:
     def work(connection: Connection[TupleRow]) -> None:
+        if file.stem < FIRST_OF_THE_SCHEMA:
+            connection.execute(f"set local search_path = {_old_home(connection)}, pg_temp".encode())
         connection.execute(file.rollback.encode())
         ledger.forget(file.name)
 
@@ -290,21 +375,37 @@ def _undoing(ledger: Ledger, file: SqlFile) -> Work:
 
 def _retired(shipped: Shipped, installed: Mapping[str, str], kind: str) -> list[SqlFile]:
     """What an earlier release installed and this one no longer has."""
-    present = {file.name for file in (*shipped.functions, *shipped.triggers)}
+    present = {file.name for file in (*shipped.views, *shipped.functions, *shipped.triggers)}
     return [SqlFile(name, Path(name)) for name in installed if name.startswith(f"{kind}/") and name not in present]
 
 
+def _drop_bridge(ledger: Ledger) -> None:
+    """Drop the view that migration 0008 leaves for writes that waited while the marks moved.
+
+    Only now: to attach the triggers, each table was locked against writes since, so that none of those is left.
+    """
+    row = ledger.connection.execute(ledger.sql["has_bridge"]).fetchone()
+    if row and row[0]:
+        ledger.patiently(None, lambda connection: connection.execute(ledger.sql["drop_bridge"]))
+
+
 def _retire(ledger: Ledger, shipped: Shipped, installed: Mapping[str, str]) -> int:
-    tables, functions = (_retired(shipped, installed, kind) for kind in ("triggers", "functions"))
+    tables, functions, views = (_retired(shipped, installed, kind) for kind in ("triggers", "functions", "views"))
+    present = catalog.functions(ledger.connection)
     for table in tables:
         _detach(ledger, table.stem)
     with ledger.transaction() as connection:
         for table in tables:
             _drop_watch(ledger, connection, table)
         for function in functions:
-            ledger.say(f"drop {function.stem}")
+            if function.stem in present:
+                ledger.say(f"drop {function.stem}")
             _drop_function(ledger, connection, function)
-    return len(tables) + len(functions)
+        for view in views:
+            ledger.say(f"drop source view {view.stem}")
+            _drop_view(ledger, connection, view)
+            connection.execute(ledger.sql["forget_view"], {"name": f"source_{view.stem}"})
+    return len(tables) + len(functions) + len(views)
 
 
 def _detach(ledger: Ledger, watched: str) -> None:
@@ -327,14 +428,22 @@ def _detaching(relation: Relation) -> Work:
 
 
 def _drop_watch(ledger: Ledger, connection: Connection[TupleRow], table: SqlFile) -> None:
-    connection.execute(sql.SQL("drop view if exists {}").format(sql.Identifier(f"caas_guard_{table.stem}")))
-    connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(f"caas_mark_{table.stem}")))
+    connection.execute(sql.SQL("drop function if exists {}").format(_ours(f"mark_{table.stem}")))
     ledger.forget(table.name)
 
 
 def _drop_function(ledger: Ledger, connection: Connection[TupleRow], function: SqlFile) -> None:
-    connection.execute(sql.SQL("drop function if exists {}").format(sql.Identifier(function.stem)))
+    connection.execute(sql.SQL("drop function if exists {}").format(_ours(function.stem)))
     ledger.forget(function.name)
+
+
+def _drop_view(ledger: Ledger, connection: Connection[TupleRow], view: SqlFile) -> None:
+    connection.execute(sql.SQL("drop view if exists {}").format(_ours(f"source_{view.stem}")))
+    ledger.forget(view.name)
+
+
+def _ours(name: str) -> sql.Identifier:
+    return sql.Identifier("caas", name)
 
 
 def _qualified(relation: Relation) -> sql.SQL:

@@ -74,7 +74,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A computed score: what a strategy returns and `caas_scores` keeps."""
+    """A computed score: what a strategy returns and `caas.scores` keeps."""
 
     role_type: str | None
     version: str

@@ -12,9 +12,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from caas_worker.application import COLUMNS, WRITES
-from caas_worker.catalog import RELATIONS
-from caas_worker.ledger import Ledger
-from caas_worker.shipped import TRIGGER_MAKERS
+from caas_worker.ledger import OWNERS, Ledger
 from caas_worker.sql import statements
 
 WORKER = "caas_worker"
@@ -55,10 +53,8 @@ def needs(connection: Connection[TupleRow], role: str, purpose: str = WORKER) ->
         statements("roles")[query],
         {
             "role": role,
-            "ours": RELATIONS,
-            "columns": json.dumps(COLUMNS),
             "writes": json.dumps(WRITES),
-            "migrating": list(TRIGGER_MAKERS),
+            "owners": list(OWNERS),
         },
     ).fetchall()
     return [Need(*row) for row in rows]
@@ -73,7 +69,7 @@ def admit(ledger: Ledger) -> int:
     here = present(ledger.connection)
     steps += sum(_grant(ledger, role) for role in PURPOSES if role in here)
     if WORKER in here:
-        steps += _let_workers_write(ledger)
+        steps += _take_back(ledger)
     for role in PURPOSES:
         if role not in here:
             ledger.say(f"{role} is missing, and this role may not create it; caas-worker verify says who may, and how")
@@ -146,15 +142,9 @@ def _attempt(ledger: Ledger, relation: str | None, *texts: str) -> bool:
     return True
 
 
-def _let_workers_write(ledger: Ledger) -> int:
-    queries = statements("roles")
-    row = ledger.connection.execute(queries["unruled"]).fetchone()
-    if not (row and row[0]):
-        return 0
-
-    def work(connection: Connection[TupleRow]) -> None:
-        connection.execute(queries["rule"])
-        connection.execute(queries["describe_rule"])
-
-    ledger.patiently(None, work)
-    return 1
+def _take_back(ledger: Ledger) -> int:
+    """What earlier releases granted to workers on the application's tables and this one does not need."""
+    rows = ledger.connection.execute(
+        statements("roles")["surplus"], {"role": WORKER, "tables": list(COLUMNS)}
+    ).fetchall()
+    return sum(_attempt(ledger, relation, statement) for relation, statement in rows)

@@ -147,7 +147,7 @@ def _check_people(connection: Connection[TupleRow], session: Session) -> None:
 @contextlib.contextmanager
 def _for_the_application(db: Database, patience: float | None) -> Iterator[Connection[TupleRow]]:
     try:
-        with db.transaction(patience=patience) as connection:
+        with db.transaction(patience=patience, for_application=True) as connection:
             try:
                 connection.execute(statements("sessions")["write_for_the_application"])
             except (errors.InvalidParameterValue, errors.InsufficientPrivilege):

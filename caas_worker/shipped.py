@@ -7,7 +7,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
-TRIGGER_MAKERS = ("caas_watch", "caas_attach")
+TRIGGER_MAKERS = ("watch", "attach")
 
 
 def _folder(name: str) -> Path:
@@ -47,13 +47,15 @@ class Shipped:
     """Everything that `migrate` installs, each list in the order of installation."""
 
     migrations: tuple[SqlFile, ...]
+    views: tuple[SqlFile, ...]
     functions: tuple[SqlFile, ...]
     triggers: tuple[SqlFile, ...]
 
     @classmethod
-    def load(cls, migrations: Path | None = None, triggers: Path | None = None) -> "Shipped":
+    def load(cls, migrations: Path | None = None, triggers: Path | None = None, views: Path | None = None) -> "Shipped":
         """Read the shipped files, or those of other folders (for tests)."""
         migrations, triggers = migrations or _folder("migrations"), triggers or _folder("triggers")
+        views = views or _folder("views")
         functions = tuple(
             SqlFile(f"functions/{path.name}", path) for path in sorted((migrations / "functions").glob("*.sql"))
         )
@@ -64,6 +66,7 @@ class Shipped:
                 for path in sorted(migrations.glob("[0-9]*.sql"))
                 if not path.name.endswith(".rollback.sql")
             ),
+            views=tuple(SqlFile(f"views/{path.name}", path) for path in sorted(views.glob("*.sql"))),
             functions=functions,
             triggers=tuple(SqlFile(f"triggers/{path.name}", path, makers) for path in sorted(triggers.glob("*.sql"))),
         )

@@ -49,7 +49,7 @@ REMEDIES = {
     "stats": "caas-worker verify; caas-worker stats NAME ID runs one function by itself",
     "strategy": "caas-worker score explain ID; the strategy is a Python file of this installation",
     "cache": "caas-worker rules status and caas-worker verify",
-    "read": "caas-worker verify: does this role see every row of caas_scores?",
+    "read": "caas-worker verify: does this role see every row of caas.scores?",
 }
 
 
@@ -109,9 +109,10 @@ class Within(Database):
         share_of_timeout: float = 1,
         patience: float | None = None,
         cells: bool = False,
+        for_application: bool = False,
     ) -> Iterator[Connection[TupleRow]]:
         """A savepoint; the time-outs are those of the transaction around it, and statistics count in the rows."""
-        del lazily, share_of_timeout, patience, cells
+        del lazily, share_of_timeout, patience, cells, for_application
         try:
             with self._connection.transaction():
                 yield self._connection
@@ -263,7 +264,9 @@ def _insert(db: Database, profile_id: UUID) -> None:
     """
     try:
         with db.transaction() as connection:
+            connection.execute(statements("smoke")["applications_path"])
             connection.execute(statements("smoke")["insert"], {"profile_id": profile_id})
+            connection.execute(statements("smoke")["our_path"])
     except DatabaseError as error:
         if error.sqlstate == LOCK_NOT_AVAILABLE:
             raise
@@ -310,7 +313,7 @@ def _score(run: Smoke, line: Line, claim: Claim) -> Scored:
         raise _Failed from error
     failure = scored.failures.get(profile_id)
     if profile_id in scored.missing:
-        failure = Failure("STATISTICS_FAILED", "caas_profile_facts does not know the profile")
+        failure = Failure("STATISTICS_FAILED", "caas.profile_facts does not know the profile")
     guilty = None if failure is None else "stats" if failure.error in READING else "strategy"
     for name in ("stats", "strategy"):
         text = failure.message if failure and name == guilty else ""

@@ -90,7 +90,7 @@ def read(
     cursor = connection.cursor(row_factory=dict_row)
     cursor.adapters.register_loader("numeric", FloatLoader)
     cursor.execute(
-        sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier("public", function)),
+        sql.SQL("select * from {}(%s::uuid[], %s::timestamptz)").format(sql.Identifier("caas", function)),
         (list(profile_ids), now),
     )
     return {row.pop("profile_id"): row for row in cursor}

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from psycopg import Connection
+from psycopg import Connection, sql
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import TupleRow
 
 from caas_worker import catalog, roles
 from caas_worker.application import COLUMNS, INDEXES
 from caas_worker.catalog import TRIGGERS_PER_RELATION
 from caas_worker.db import Database
-from caas_worker.ledger import installed_files
+from caas_worker.ledger import installed_files, opened
 from caas_worker.migrate import states
 from caas_worker.shipped import Shipped
 from caas_worker.sql import statements
@@ -18,29 +19,29 @@ from caas_worker.sql import statements
 OLDEST_SERVER = 14
 
 OUR_TABLES: dict[str, tuple[str, ...]] = {
-    "caas_changes": ("caas_changes_are_numbered", "caas_changes_that_mark_everyone"),
-    "caas_recalculation_queue": (
-        "caas_recalculation_queue_has_one_entry_per_profile",
-        "caas_recalculation_queue_ready",
-        "caas_recalculation_queue_suspect",
-        "caas_recalculation_queue_waiting",
-        "caas_recalculation_queue_leased",
+    "changes": ("changes_are_numbered", "changes_that_mark_everyone"),
+    "recalculation_queue": (
+        "recalculation_queue_has_one_entry_per_profile",
+        "recalculation_queue_ready",
+        "recalculation_queue_suspect",
+        "recalculation_queue_waiting",
+        "recalculation_queue_leased",
     ),
-    "caas_dead_entries": ("caas_dead_entries_has_one_entry_per_profile", "caas_dead_entries_by_age"),
-    "caas_scores": ("caas_scores_has_one_row_per_profile", "caas_scores_to_sweep"),
-    "caas_score_follow": ("caas_score_follow_has_one_row_per_profile",),
-    "caas_rules": ("caas_rules_has_one_rule_per_role",),
-    "caas_workers": ("caas_workers_are_named",),
-    "caas_holds": ("caas_holds_are_numbered", "caas_holds_one_at_a_time", "caas_holds_of_a_profile"),
-    "caas_touched_cells": ("caas_touched_cells_are_numbered",),
-    "caas_cell_states": (
-        "caas_cell_states_has_one_row_per_profile",
-        "caas_cell_states_to_sweep",
-        "caas_cell_states_by_tier",
+    "dead_entries": ("dead_entries_has_one_entry_per_profile", "dead_entries_by_age"),
+    "scores": ("scores_has_one_row_per_profile", "scores_to_sweep"),
+    "score_follow": ("score_follow_has_one_row_per_profile",),
+    "rules": ("rules_has_one_rule_per_role",),
+    "workers": ("workers_are_named",),
+    "holds": ("holds_are_numbered", "holds_one_at_a_time", "holds_of_a_profile"),
+    "touched_cells": ("touched_cells_are_numbered",),
+    "cell_states": (
+        "cell_states_has_one_row_per_profile",
+        "cell_states_to_sweep",
+        "cell_states_by_tier",
     ),
-    "caas_pair_cells": ("caas_pair_cells_has_one_row_per_pair",),
-    "caas_pair_sums": ("caas_pair_sums_has_one_row_per_bucket",),
-    "caas_daily_events": ("caas_daily_events_has_one_row_per_day",),
+    "pair_cells": ("pair_cells_has_one_row_per_pair",),
+    "pair_sums": ("pair_sums_has_one_row_per_bucket",),
+    "daily_events": ("daily_events_has_one_row_per_day",),
     "tutor_daily_aggregates": ("tutor_daily_aggregates_has_one_row_per_day",),
     "tutor_performance_metrics": (
         "tutor_performance_metrics_has_one_row_per_window_and_day",
@@ -60,9 +61,10 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     ),
     "tutor_performance_summaries": ("tutor_performance_summaries_has_one_row_per_tutor",),
     "tutor_thresholds": ("tutor_thresholds_has_one_row_per_tutor",),
+    "source_views": ("source_views_are_named",),
     "email_reports": ("email_reports_has_one_row_per_session", "email_reports_to_send", "email_reports_of_a_tutor"),
 }
-"""Our tables and the indexes that each must have."""
+"""Our tables, all in the schema caas, and the indexes that each must have."""
 
 UP = "run: caas-worker migrate up"
 AS_OWNER = "run as the owner of the table"
@@ -72,7 +74,8 @@ DRIFT = {
     "open": ("function", "no function is everyone's to execute", "everyone may execute"),
     "path": ("function", "every function pins its search_path", "another search_path, or none, is set for"),
     "rights": ("function", "marks alone are made with their owner's rights", "not with the right ones run"),
-    "policy": ("row-level security", "no other policy shows scores", "shown to others than workers, by"),
+    "policies": ("table", "no table of ours has row-level security", "row-level security is enabled on"),
+    "barrier": ("view", "public.caas_scores filters, before anything else", "without its filter or security barrier:"),
 }
 """By the kind of what was changed after it was installed: area, what is checked, and how a fault begins."""
 
@@ -97,11 +100,11 @@ def verify(db: Database, shipped: Shipped) -> list[Check]:
             lambda c: _files(c, shipped),
             _tables,
             _indexes,
+            lambda c: _sources(c, shipped),
             lambda c: _functions(c, shipped),
             _drift,
             lambda c: _triggers(c, shipped),
             _roles,
-            _cache,
             _grants,
             _strangers,
             _hints,
@@ -145,7 +148,7 @@ def _files(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check
     }
     if not _asking(connection).may_read_ledger:
         yield Check(
-            "installed", "caas_migrations", ok=False, todo="this role may not read what is installed; see below"
+            "installed", "caas.migrations", ok=False, todo="this role may not read what is installed; see below"
         )
         return
     for file in states(shipped, installed_files(connection)):
@@ -171,12 +174,49 @@ def _indexes(connection: Connection[TupleRow]) -> Iterator[Check]:
                 yield Check("index", index, valid[index], f"invalid; run: reindex index concurrently {index}")
 
 
+def _sources(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:
+    """The views that the application's tables are read through, and whether they show this role every row."""
+    present = catalog.sources(connection)
+    row = connection.execute(statements("verify")["follow_is_filtered"]).fetchone()
+    yield Check(
+        "application",
+        "profiles.caas_score may follow in every row",
+        not (row and row[0]),
+        f"row-level security binds this role on profiles, whatever its policies: {AS_ADMIN.partition(',')[0]}: "
+        f"alter role {_asking(connection).name} bypassrls, or set CAAS_FOLLOW_PROFILES=false",
+    )
+    for file in shipped.views:
+        view = f"caas.source_{file.stem}"
+        yield Check("source view", view, file.stem in present, f"run as its owner: select caas.restore(); or {UP}")
+        if file.stem in present:
+            yield from _hidden(connection, view)
+
+
+def _hidden(connection: Connection[TupleRow], view: str) -> Iterator[Check]:
+    """A fault where the view's owner, who reads on everyone's behalf, may not read every row of the table behind it."""
+    may_use = connection.execute(statements("verify")["may_select"], {"view": view}).fetchone()
+    if not (may_use and may_use[0]):
+        return  # the grant is missing, which is told with the others
+    try:
+        with connection.transaction():
+            connection.execute(statements("verify")["unfiltered"])
+            connection.execute(sql.SQL("select from {} limit 0").format(sql.Identifier(*view.split("."))))
+    except InsufficientPrivilege:
+        yield Check(
+            "source view",
+            f"all rows of {view}",
+            ok=False,
+            todo="row-level security binds its owner, or a grant on the table is missing; run as a superuser: "
+            f"alter view {view} owner to the table's owner, or: alter role … bypassrls",
+        )
+
+
 def _functions(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:
     present = catalog.functions(connection)
-    for name in [*(f.stem for f in shipped.functions), *(f"caas_mark_{f.stem}" for f in shipped.triggers)]:
+    for name in [*(f.stem for f in shipped.functions), *(f"mark_{f.stem}" for f in shipped.triggers)]:
         yield Check("function", name, name in present, UP)
-    for what, owner in catalog.intruders(connection, (*COLUMNS, "caas_migrations")):
-        todo = f"it bears a name of ours and belongs to {owner}; drop it, and revoke create on schema public"
+    for what, owner in catalog.intruders(connection):
+        todo = f"it is in our schema and belongs to {owner}; drop it, and revoke create on schema caas from {owner}"
         yield Check("intruder", what, ok=False, todo=todo)
 
 
@@ -188,7 +228,6 @@ def _drift(connection: Connection[TupleRow]) -> Iterator[Check]:
 
 
 def _triggers(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Check]:
-    guarded = catalog.guards(connection)
     for file in shipped.triggers:
         for relation in catalog.relations(connection, file.stem):
             if relation.is_stray:
@@ -202,7 +241,6 @@ def _triggers(connection: Connection[TupleRow], shipped: Shipped) -> Iterator[Ch
                     relation.enabled == relation.triggers,
                     "disabled: changes go unseen; run: caas-worker triggers enable",
                 )
-        yield Check("guard", f"caas_guard_{file.stem}", file.stem in guarded, UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,30 +299,6 @@ def _roles(connection: Connection[TupleRow]) -> Iterator[Check]:
         )
 
 
-def _cache(connection: Connection[TupleRow]) -> Iterator[Check]:
-    row = connection.execute(statements("verify")["cache_security"]).fetchone()
-    if row is None:
-        return
-    enabled, readers, workers, trigger, unforced, row_security, may_write = row
-    asking = _asking(connection)
-    where = "its definition stands in migrations/0005_readers.sql"
-    todos = {
-        "caas_scores": (enabled, f"{AS_OWNER}: alter table caas_scores enable row level security"),
-        "policy for readers": (readers, f"missing on caas_scores; {where}"),
-        "trigger caas_refuse_strangers": (trigger, f"missing or disabled on caas_scores; {where}"),
-        "caas_scores shows its owner every row": (
-            unforced,
-            f"{AS_OWNER}: alter table caas_scores no force row level security",
-        ),
-        "row_security": (row_security, f"run: alter role {asking.name} set row_security = on"),
-        "caas_scores shows this role every row": (may_write, asking.todo),
-    }
-    if roles.WORKER in roles.present(connection):
-        todos["policy for workers"] = (workers, UP)
-    for subject, (ok, todo) in todos.items():
-        yield Check("row-level security", subject, ok, todo)
-
-
 def _grants(connection: Connection[TupleRow]) -> Iterator[Check]:
     """What the role that asks needs to work: by itself, as the owner, or as a member of caas_worker."""
     asking = _asking(connection)
@@ -294,17 +308,6 @@ def _grants(connection: Connection[TupleRow]) -> Iterator[Check]:
     else:
         for need in needs:
             yield Check("grant", need.what, need.statement is None, _todo(need))
-    queries = statements("verify")
-    missing = catalog.missing_columns(connection)
-    standing = [table for table in COLUMNS if missing.get(table) != []]
-    for (table,) in connection.execute(queries["hidden"], {"tables": standing}).fetchall():
-        yield Check(
-            "grant",
-            f"all rows of {table}",
-            ok=False,
-            todo="row-level security hides rows from this role; "
-            f"run as a superuser: alter role {asking.name} bypassrls",
-        )
 
 
 def _todo(need: roles.Need) -> str:
@@ -313,24 +316,19 @@ def _todo(need: roles.Need) -> str:
 
 
 def _strangers(connection: Connection[TupleRow]) -> Iterator[Check]:
-    queries = statements("verify")
-    row = connection.execute(queries["public_create"]).fetchone()
-    assert row is not None
-    yield Check(
-        "grant",
-        "create on schema public",
-        not row[0],
-        "everyone may create objects there; run: revoke create on schema public from public",
-        hint=True,
-    )
-    for role, relations in connection.execute(queries["strangers"], {"ours": catalog.RELATIONS}).fetchall():
+    """Rights on anything of ours beyond the documented ones, however a role came by them."""
+    rights: dict[str, list[tuple[str, str]]] = {}
+    for what, grantee, statement in opened(connection):
+        rights.setdefault(grantee, []).append((what, statement))
+    yield Check("grant", "nothing of ours is open to other roles", not rights, "see below")
+    for grantee, found in rights.items():
+        names = ", ".join(what for what, _ in found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         yield Check(
             "grant",
-            f"{role} is no worker",
+            f"{grantee} has no right on ours",
             ok=False,
-            todo=f"it may use {', '.join(relations)}; if that is not meant, run as their owner: "
-            f"revoke all on {', '.join(relations)} from {role}",
-            hint=True,
+            todo=f"it may use {names}; {UP}, which takes it back, or {AS_OWNER}: "
+            + "; ".join(statement for _, statement in found),
         )
 
 

@@ -123,7 +123,7 @@ def template(databases: Databases) -> Iterator[str]:
         schema.create(connection)
     migrate.up(conninfo, Shipped.load(), lambda _: None)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("delete from caas_changes")
+        connection.execute("delete from caas.changes")
     yield str(conninfo_to_dict(conninfo)["dbname"])
     databases.drop(conninfo)
 

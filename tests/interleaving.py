@@ -109,8 +109,9 @@ def plain_role(app: Rows, *, ours: bool = False) -> Iterator[str]:
         for table in TABLES:
             app.execute(sql.SQL("grant all on public.{} to {}").format(sql.Identifier(table), role))
         if ours:
+            app.execute(sql.SQL("grant usage on schema caas to {}").format(role))
             for kind in ("tables", "sequences", "functions"):
-                app.execute(sql.SQL("grant all on all {} in schema public to {}").format(sql.SQL(kind), role))
+                app.execute(sql.SQL("grant all on all {} in schema caas to {}").format(sql.SQL(kind), role))
         yield name
     finally:
         app.execute(sql.SQL("reset role; drop owned by {}; drop role {}").format(role, role))

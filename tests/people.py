@@ -168,24 +168,24 @@ def connect_people(app: Rows, source: UUID, target: UUID, kind: str = "SOCIAL", 
 
 def total(app: Rows, profile_id: UUID) -> int | None:
     """The cached total."""
-    row = app.execute("select total_score from caas_scores where profile_id = %s", (profile_id,)).fetchone()
+    row = app.execute("select total_score from caas.scores where profile_id = %s", (profile_id,)).fetchone()
     return row[0] if row else None
 
 
 def marks(app: Rows) -> list[tuple[Any, ...]]:
     """The marks that stand: reason, profile_id, listing_id, deleted, everyone."""
     return app.execute(
-        "select reason, profile_id, listing_id, deleted, everyone from caas_changes order by id"
+        "select reason, profile_id, listing_id, deleted, everyone from caas.changes order by id"
     ).fetchall()
 
 
 def publish_rules(app: Rows, *strategies: Strategy) -> None:
     """Publish rules, as an earlier start of a worker did; who was marked for them is through."""
     registry = Registry(strategies) if strategies else Registry.installed(Settings())
-    app.execute("select caas_publish_rules(%s)", (json.dumps(registry.rules),))
-    app.execute("delete from caas_changes where everyone")
+    app.execute("select caas.publish_rules(%s)", (json.dumps(registry.rules),))
+    app.execute("delete from caas.changes where everyone")
 
 
 def forget_marks(app: Rows) -> None:
     """Take the marks that the set-up made away."""
-    app.execute("delete from caas_changes")
+    app.execute("delete from caas.changes")

@@ -34,7 +34,7 @@ TOWN = f"""
         ('{IDS["ana"]}', 'message_response', '2026-01-05Z'), ('{IDS["dan"]}', 'page_view', '2026-01-05Z');
     insert into reschedules (id, booking_id, initiator) values ('{RESCHEDULE}', '{LESSON}', 'tutor');
     insert into session_transcripts (booking_id) values ('{LESSON}');
-    delete from caas_changes;
+    delete from caas.changes;
 """
 
 WATCHED: dict[str, tuple[set[str], dict[str, str]]] = {
@@ -134,7 +134,7 @@ def marked(app: Rows, table: str | None = None) -> list[str]:
     Beside a profile, a booking says on which day what changed counts, and marks nobody.
     """
     rows = app.execute(
-        "select key::text from caas_changes cross join lateral "
+        "select key::text from caas.changes cross join lateral "
         "(values (profile_id), (listing_id), (case when profile_id is null then booking_id end)) as keys (key) "
         "where key is not null and coalesce(reason = %s, true) and not everyone",
         (table,),

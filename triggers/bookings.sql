@@ -1,5 +1,5 @@
 -- bookings: the listing's owner and the client, old and new, and the day; every column that a rule reads (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'bookings',
     identity => '{id}',
     keys => array['listing_id', 'client_id as profile_id', 'scheduled_start as touched_at'],

@@ -1,5 +1,5 @@
 -- platform_events: the profile, old and new; answers to messages and log-ins only (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'platform_events',
     identity => '{id}',
     keys => array['profile_id', 'occurred_at as touched_at'],

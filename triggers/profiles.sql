@@ -1,5 +1,5 @@
 -- profiles: the profile itself. A deleted one ends with its score removed (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'profiles',
     identity => '{id}',
     keys => array['id as profile_id'],

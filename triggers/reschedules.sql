@@ -1,5 +1,5 @@
 -- reschedules: the booking's tutor; every column but the timestamps (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'reschedules',
     identity => '{id}',
     keys => '{booking_id}',

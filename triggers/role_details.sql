@@ -1,5 +1,5 @@
 -- role_details: the profile, old and new; every column but the timestamps (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'role_details',
     identity => '{profile_id, role_type}',
     keys => '{profile_id}',

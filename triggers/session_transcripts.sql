@@ -1,5 +1,5 @@
 -- session_transcripts: the booking's tutor (scoring 1.5).
-select caas_watch(
+select caas.watch(
     'session_transcripts',
     identity => '{booking_id}',
     keys => '{booking_id}',

@@ -22,7 +22,7 @@ def show(explanation: Explanation, *, cached: Mapping[str, Any] | None, place: M
     """Print the whole explanation.
 
     Args:
-        cached: the profile's row of caas_scores, with total_score, computed_score, calculated_at, calculation_version
+        cached: the profile's row of caas.scores, with total_score, computed_score, calculated_at, calculation_version
             and source_changed_at; None: there is none yet.
         place: where the profile stands in the queue; None: nowhere.
     """

@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def stats(
-    name: Annotated[str, typer.Argument(help="The function, such as caas_performance_stats.")],
+    name: Annotated[str, typer.Argument(help="The function, such as performance_stats.")],
     profile_id: Annotated[UUID, typer.Argument(metavar="ID", help="The profile.")],
     plan: Annotated[
         bool, typer.Option("--plan", help="Also its plan: of its inner statements for a superuser, else of the call.")

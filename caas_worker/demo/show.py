@@ -84,7 +84,7 @@ class Show:
             database.__enter__()
         self._watch_db = self._databases[0]
         with self._watch_db.transaction() as connection:
-            self._totals = dict(connection.execute("select profile_id, total_score from caas_scores").fetchall())
+            self._totals = dict(connection.execute("select profile_id, total_score from caas.scores").fetchall())
         for database in self._databases[1:]:
             line = worker.line(database, self.settings)
             self._lines.append(line)
@@ -150,7 +150,7 @@ class Show:
         with self._watch_db.transaction() as connection:
             rows = connection.execute(
                 "select s.profile_id, s.total_score, s.source_changed_at, clock_timestamp(), c.performance_tier"
-                " from caas_scores as s left join caas_cell_states as c on c.profile_id = s.profile_id"
+                " from caas.scores as s left join caas.cell_states as c on c.profile_id = s.profile_id"
                 " where s.profile_id = any(%s)",
                 ([moved.event.profile_id for moved in waiting],),
             ).fetchall()

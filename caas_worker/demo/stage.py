@@ -59,11 +59,11 @@ def differences(db: Database, settings: Settings) -> int:
     line = worker.line(db, settings)
     worker.drain(line, batch_size=settings.run_batch_size)
     with db.transaction() as connection:
-        kept = dict(connection.execute("select profile_id, total_score from caas_scores").fetchall())
+        kept = dict(connection.execute("select profile_id, total_score from caas.scores").fetchall())
     queue.mark_everyone(db, "demo")
     worker.drain(line, batch_size=settings.run_batch_size)
     with db.transaction() as connection:
-        anew = dict(connection.execute("select profile_id, total_score from caas_scores").fetchall())
+        anew = dict(connection.execute("select profile_id, total_score from caas.scores").fetchall())
     return sum(kept.get(key) != anew.get(key) for key in kept.keys() | anew.keys())
 
 

@@ -11,7 +11,7 @@ from caas_worker.quality.phrases import Phrases
 METRICS_VERSION = "metrics-v1"
 SUMMARY_VERSION = "summary-v1"
 SQS_VERSION = "sqs-v1"
-"""Computed in SQL, with the day cells: migrations/functions/caas_taught_sessions.sql."""
+"""Computed in SQL, with the day cells: migrations/functions/taught_sessions.sql."""
 
 
 @dataclass(frozen=True, slots=True)

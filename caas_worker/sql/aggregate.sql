@@ -1,6 +1,6 @@
 -- tutors: the next tutors in the order of their ids
 select p.id
-from profiles as p
+from caas.source_profiles as p
 where (%(after)s::uuid is null or p.id > %(after)s::uuid)
     and exists (
         select
@@ -13,7 +13,7 @@ limit %(size)s::integer;
 
 -- count: how many tutors there are
 select count(*)
-from profiles as p
+from caas.source_profiles as p
 where exists (
         select
         from unnest(p.roles::text[]) as r (role)
@@ -43,12 +43,12 @@ select
     m.response_time_avg_minutes,
     m.performance_tier,
     m.flags
-from tutor_performance_metrics as m
+from caas.tutor_performance_metrics as m
 where m.profile_id = any(%(profile_ids)s::uuid[])
     and m.calculation_date = %(day)s::date;
 
 -- keep: windows of a past day of those that are tutors, where none were published
-insert into tutor_performance_metrics (
+insert into caas.tutor_performance_metrics (
     profile_id, time_window, calculation_date, sessions_completed, avg_rating, first_session_success_rate,
     reschedule_rate, no_show_count, engagement_score, learning_objectives_met_pct, response_time_avg_minutes,
     performance_tier, flags, calculated_at
@@ -84,7 +84,7 @@ from jsonb_to_recordset(%(rows)s::jsonb) as w (
 )
 where exists (
         select
-        from caas_cell_states as s
+        from caas.cell_states as s
         where s.profile_id = w.profile_id
             and s.taught_until is not null
     )
@@ -93,7 +93,7 @@ on conflict (profile_id, time_window, calculation_date) do nothing;
 -- days: how many daily aggregates these tutors have
 select count(*)
 from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
-inner join tutor_daily_aggregates as d on d.profile_id = ids.profile_id;
+inner join caas.tutor_daily_aggregates as d on d.profile_id = ids.profile_id;
 
 -- clean: remove the next metrics that are too old
 with old as (
@@ -101,14 +101,14 @@ with old as (
         m.profile_id,
         m.time_window,
         m.calculation_date
-    from tutor_performance_metrics as m
+    from caas.tutor_performance_metrics as m
     where m.calculation_date < %(before)s::date
     order by m.calculation_date
     limit %(size)s::integer
     for update skip locked
 )
 
-delete from tutor_performance_metrics as m
+delete from caas.tutor_performance_metrics as m
 using old
 where m.profile_id = old.profile_id
     and m.time_window = old.time_window

@@ -5,7 +5,7 @@ select set_config('row_security', 'off', true);
 with known as (
     (
         select p.id
-        from profiles as p
+        from caas.source_profiles as p
         where p.id > %(after)s::uuid
             or (%(after)s::uuid is null and p.id >= '00000000-0000-0000-0000-000000000000')
         order by p.id
@@ -14,7 +14,7 @@ with known as (
     union
     (
         select s.profile_id
-        from caas_every_score as s
+        from caas.scores as s
         where s.profile_id > %(after)s::uuid
             or (%(after)s::uuid is null and s.profile_id >= '00000000-0000-0000-0000-000000000000')
         order by s.profile_id
@@ -29,7 +29,7 @@ limit %(most)s::integer;
 
 -- share: what percentage of a table, partitions included, so many pages are
 with recursive tree as (
-    select to_regclass('public.' || quote_ident(%(relation)s::text))::oid as relation
+    select to_regclass(%(relation)s::text)::oid as relation
     union all
     select i.inhrelid
     from tree as t
@@ -46,17 +46,17 @@ from tree as t;
 
 -- sample: random profiles out of random pages, each row as likely as any other
 select id
-from profiles tablesample system (%(share)s)  -- noqa: PRS
+from public.profiles tablesample system (%(share)s)  -- noqa: PRS
 order by random()
 limit %(most)s::integer;
 
 -- sample_orphans: of cached scores on random pages, those without a profile
 select profile_id
-from caas_scores tablesample system (%(share)s)  -- noqa: PRS
+from caas.scores tablesample system (%(share)s)  -- noqa: PRS
 where not exists (
         select
-        from profiles as p
-        where p.id = caas_scores.profile_id
+        from caas.source_profiles as p
+        where p.id = caas.scores.profile_id
         -- looked up row by row: a join might read all of profiles
         offset 0
     )
@@ -64,8 +64,7 @@ limit %(most)s::integer;
 
 -- cached: what the cache says of these profiles, and the holds that stand
 select
-    e.profile_id,
-    s.profile_id is null as hidden,
+    s.profile_id,
     s.role_type,
     s.total_score,
     s.computed_score,
@@ -76,24 +75,23 @@ select
     s.generation,
     (
         select h.score
-        from caas_holds as h
-        where h.profile_id = e.profile_id
+        from caas.holds as h
+        where h.profile_id = s.profile_id
             and h.released_at is null
             and (h.expires_at is null or h.expires_at > clock_timestamp())
     ) as held
-from caas_every_score as e
-left join caas_scores as s on s.profile_id = e.profile_id
-where e.profile_id = any(%(profile_ids)s::uuid[]);
+from caas.scores as s
+where s.profile_id = any(%(profile_ids)s::uuid[]);
 
 -- standing: what may explain a difference: a change on its way, an entry set aside, a time that has come
 with marks as materialized (
     select c.*
-    from caas_changes as c
+    from caas.changes as c
     order by c.id
     limit %(most_marks)s::integer
 ),
 
--- whom caas_fold would find, but for the agents of changed profiles: see below
+-- whom caas.fold would find, but for the agents of changed profiles: see below
 meant as (
     select m.profile_id
     from marks as m
@@ -105,7 +103,7 @@ meant as (
     select
         (
             select l.profile_id
-            from listings as l
+            from caas.source_listings as l
             where l.id = m.listing_id
         )
     from marks as m
@@ -113,8 +111,8 @@ meant as (
     select
         (
             select l.profile_id
-            from bookings as b
-            inner join listings as l on l.id = b.listing_id
+            from caas.source_bookings as b
+            inner join caas.source_listings as l on l.id = b.listing_id
             where b.id = m.booking_id
         )
     from marks as m
@@ -133,7 +131,7 @@ awaited as (
     from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
     cross join lateral (
         select led.target_profile_id
-        from profile_graph as led
+        from caas.source_profile_graph as led
         where led.source_profile_id = ids.profile_id
             and led.relationship_type = 'AGENT_REFERRAL'
             and led.status = 'ACTIVE'
@@ -156,7 +154,7 @@ pending as materialized (
         )
         or exists (
             select
-            from caas_recalculation_queue as q
+            from caas.recalculation_queue as q
             where q.profile_id = a.other
         )
         or a.other in (
@@ -180,9 +178,9 @@ select
         when c.next_due_at <= clock_timestamp() and not c.swept then 'due'
     end
 from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
-left join caas_scores as s on s.profile_id = ids.profile_id
-left join caas_cell_states as c on c.profile_id = ids.profile_id
-left join caas_dead_entries as d on d.profile_id = ids.profile_id;
+left join caas.scores as s on s.profile_id = ids.profile_id
+left join caas.cell_states as c on c.profile_id = ids.profile_id
+left join caas.dead_entries as d on d.profile_id = ids.profile_id;
 
 -- quality: what is published today of these tutors; the windows of an inactive one stand where they were
 select
@@ -190,7 +188,7 @@ select
     today.metrics,
     (
         select jsonb_object_agg(t.score_type, jsonb_build_array(t.value::double precision, t.level))
-        from tutor_scores as t
+        from caas.tutor_scores as t
         where t.profile_id = ids.profile_id
     ) as scores
 from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
@@ -200,7 +198,7 @@ cross join lateral (
             m.time_window,
             jsonb_build_array(m.performance_tier, m.sessions_completed, m.engagement_score::double precision)
         ) as metrics
-    from tutor_performance_metrics as m
+    from caas.tutor_performance_metrics as m
     where m.profile_id = ids.profile_id
         and m.calculation_date = (%(now)s::timestamptz at time zone %(zone)s::text)::date
 ) as today
@@ -208,20 +206,20 @@ where today.metrics is not null;
 
 -- not_followed: whose profiles.caas_score is not the cached total, neither listed to become it nor to be computed
 select s.profile_id
-from caas_every_score as s
-inner join profiles as p on p.id = s.profile_id
+from caas.scores as s
+inner join public.profiles as p on p.id = s.profile_id
 where s.profile_id = any(%(profile_ids)s::uuid[])
     and s.total_score::numeric is distinct from p.caas_score::numeric
     and not exists (
         select
-        from caas_score_follow as f
+        from caas.score_follow as f
         where f.profile_id = s.profile_id
     )
     and not exists (
         select
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.profile_id = s.profile_id
     );
 
 -- other_rules: published rules that are not these
-select caas_other_rules(%(rules)s::jsonb);
+select caas.other_rules(%(rules)s::jsonb);

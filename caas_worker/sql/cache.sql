@@ -3,7 +3,7 @@ select
     profile_id,
     ending,
     clock_timestamp()
-from caas_cache(
+from caas.cache(
     %(token)s::uuid,
     %(claimed)s::uuid[],
     %(scores)s::jsonb,
@@ -17,7 +17,7 @@ select
     profile_id,
     ending,
     clock_timestamp()
-from caas_fail(
+from caas.fail(
     %(token)s::uuid,
     %(failures)s::jsonb,
     %(max_attempts)s::integer,

@@ -13,14 +13,13 @@ where c.relnamespace = 'public'::regnamespace
 -- functions: ours that exist
 select p.proname
 from pg_proc as p
-where p.pronamespace = 'public'::regnamespace
-    and (p.proname like 'caas\_%%' or p.proname like 'get\_%%\_stats');
+where p.pronamespace = to_regnamespace('caas');
 
--- guards: watched tables that have a guard view
-select substr(c.relname, length('caas_guard_') + 1)
+-- sources: tables that have a source view
+select substr(c.relname, length('source_') + 1)
 from pg_class as c
-where c.relnamespace = 'public'::regnamespace
-    and c.relname like 'caas\_guard\_%%'
+where c.relnamespace = to_regnamespace('caas')
+    and c.relname like 'source\_%%'
     and c.relkind = 'v';
 
 -- relations: a watched table, its partitions and children, and how many of our triggers each has, and enabled
@@ -48,14 +47,16 @@ from (
     union
     select o.tgrelid
     from pg_trigger as o
-    where o.tgfoid = to_regproc('public.' || quote_ident('caas_mark_' || %(watched)s::text))
+    inner join pg_proc as p on p.oid = o.tgfoid
+    where p.pronamespace = to_regnamespace('caas')
+        and p.proname = 'mark_' || %(watched)s::text
 ) as r
 inner join pg_class as c on c.oid = r.relation
 left join pg_trigger as g on g.tgrelid = r.relation and g.tgname like 'caas\_mark\_%%' and not g.tgisinternal
 group by r.relation, c.relkind
 order by r.relation;
 
--- intruders: objects named as ours that belong to nobody who could have installed them, and whose they are
+-- intruders: what is in our schema, or would be taken for ours, and belongs to nobody who could have installed it
 select
     o.what,
     r.rolname
@@ -64,16 +65,39 @@ from (
         'function ' || p.oid::regprocedure::text as what,
         p.proowner as owner
     from pg_proc as p
-    where p.pronamespace = 'public'::regnamespace
-        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
+    where p.pronamespace = to_regnamespace('caas')
     union all
     select
-        case c.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end || c.relname,
+        case c.relkind when 'v' then 'view ' when 'S' then 'sequence ' else 'table ' end || c.oid::regclass::text,
         c.relowner
     from pg_class as c
-    where c.relnamespace = 'public'::regnamespace
-        and c.relname ~ %(ours)s::text
-        and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        and (c.relnamespace = to_regnamespace('caas') or c.oid = to_regclass('public.caas_scores'))
+    union all
+    -- what a first installation, or the move of an earlier one, would take for its own
+    select
+        e.what,
+        e.owner
+    from (
+        select
+            case c.relkind when 'v' then 'view ' else 'table ' end || c.oid::regclass::text as what,
+            c.relowner as owner
+        from pg_class as c
+        where c.oid in (to_regclass('public.caas_migrations'), to_regclass('public.caas_changes'))
+        union all
+        select
+            'function ' || p.oid::regprocedure::text,
+            p.proowner
+        from pg_proc as p
+        where p.pronamespace = 'public'::regnamespace
+            and p.proname like 'caas\_mark\_%%'
+    ) as e
+    where not exists (
+            select
+            from pg_class as m
+            where m.relnamespace = to_regnamespace('caas')
+                and m.relname = 'migrations'
+        )
 ) as o
 inner join pg_roles as r on r.oid = o.owner
 where not r.rolsuper

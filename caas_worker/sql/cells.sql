@@ -1,12 +1,12 @@
 -- refresh_pairs: write the touched pair cells of a batch
-select caas_refresh_pairs(%(token)s::uuid, %(claimed)s::uuid[]);
+select caas.refresh_pairs(%(token)s::uuid, %(claimed)s::uuid[]);
 
 -- refresh_days: write the touched day cells of a batch's tutors
 select
     profile_id,
     is_tutor,
     is_whole
-from caas_refresh_days(
+from caas.refresh_days(
     %(token)s::uuid,
     %(claimed)s::uuid[],
     %(settled)s::uuid[],
@@ -25,7 +25,7 @@ select
     turns,
     tech_issue,
     minutes_late
-from caas_first_sessions(%(settled)s::uuid[], %(tutors)s::uuid[], %(whole)s::uuid[], %(as_of)s::timestamptz);
+from caas.first_sessions(%(settled)s::uuid[], %(tutors)s::uuid[], %(whole)s::uuid[], %(as_of)s::timestamptz);
 
 -- quality_sums: what the quality rules read
 select
@@ -40,10 +40,10 @@ select
     newest_sqs,
     threshold,
     next_due_at
-from caas_quality_sums(%(profile_ids)s::uuid[], %(as_of)s::timestamptz, %(zone)s::text);
+from caas.quality_sums(%(profile_ids)s::uuid[], %(as_of)s::timestamptz, %(zone)s::text);
 
 -- publish_quality: write what the rules made of it
-select caas_publish_quality(
+select caas.publish_quality(
     %(tutors)s::jsonb,
     %(firsts)s::jsonb,
     %(others)s::uuid[],

@@ -10,7 +10,7 @@ select
     deleted,
     attempts,
     losses
-from caas_claim(
+from caas.claim(
     %(batch_size)s::integer,
     %(token)s::uuid,
     make_interval(secs => %(lease_seconds)s::double precision),
@@ -23,7 +23,7 @@ select
     promoted,
     lost,
     dead
-from caas_wake(%(max_entries)s::integer, %(max_attempts)s::integer);
+from caas.wake(%(max_entries)s::integer, %(max_attempts)s::integer);
 
 -- release: give a batch back unworked
-select caas_release(%(token)s::uuid, %(profile_ids)s::uuid[]);
+select caas.give_back(%(token)s::uuid, %(profile_ids)s::uuid[]);

@@ -5,7 +5,7 @@ with seen as (
             'marks' as state,
             c.priority,
             c.changed_at
-        from caas_changes as c
+        from caas.changes as c
         order by c.id
         limit %(most)s::integer
     )
@@ -18,7 +18,7 @@ with seen as (
         from unnest('{0,10,50,90}'::smallint[]) as level (priority)
         cross join lateral (
             select r.first_changed_at
-            from caas_recalculation_queue as r
+            from caas.recalculation_queue as r
             where r.token is null
                 and r.due_at is null
                 and r.losses < 2
@@ -33,7 +33,7 @@ with seen as (
             'ready',
             q.priority,
             q.first_changed_at
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.token is null
             and q.due_at is null
             and q.losses >= 2
@@ -46,7 +46,7 @@ with seen as (
             'waiting',
             q.priority,
             q.first_changed_at
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.token is null
             and q.due_at is not null
         order by q.due_at
@@ -58,7 +58,7 @@ with seen as (
             'in_flight',
             q.priority,
             q.first_changed_at
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.token is not null
         order by q.lease_until
         limit %(most)s::integer
@@ -69,7 +69,7 @@ with seen as (
             'dead',
             null,
             d.first_changed_at
-        from caas_dead_entries as d
+        from caas.dead_entries as d
         order by d.died_at
         limit %(most)s::integer
     )
@@ -79,7 +79,7 @@ with seen as (
             'due',
             null,
             s.next_due_at
-        from caas_scores as s
+        from caas.scores as s
         where s.next_due_at is not null
             and not s.swept
             and s.next_due_at <= clock_timestamp()
@@ -92,7 +92,7 @@ with seen as (
             'due',
             null,
             s.next_due_at
-        from caas_cell_states as s
+        from caas.cell_states as s
         where s.next_due_at is not null
             and not s.swept
             and s.next_due_at <= clock_timestamp()
@@ -105,7 +105,7 @@ with seen as (
             'tier ' || coalesce(s.performance_tier, 'none'),
             null,
             null
-        from caas_cell_states as s
+        from caas.cell_states as s
         where s.taught_until is not null
         limit %(most)s::integer
     )
@@ -115,7 +115,7 @@ with seen as (
             'scores',
             null,
             null
-        from caas_scores
+        from caas.scores
         limit %(most_scores)s::integer
     )
     union all
@@ -123,14 +123,14 @@ with seen as (
         'workers',
         null,
         null
-    from caas_workers as w
+    from caas.workers as w
     where w.beat_at > clock_timestamp() - interval '1 minute'
     union all
     select
         'holds',
         null,
         null
-    from caas_holds as h
+    from caas.holds as h
     where h.released_at is null
         and (h.expires_at is null or h.expires_at > clock_timestamp())
 )
@@ -151,13 +151,13 @@ select
     )::bigint
 from pg_class as c
 where c.oid in (
-        'caas_changes'::regclass, 'caas_recalculation_queue'::regclass, 'caas_dead_entries'::regclass,
-        'caas_scores'::regclass
+        'caas.changes'::regclass, 'caas.recalculation_queue'::regclass, 'caas.dead_entries'::regclass,
+        'caas.scores'::regclass
     );
 
 -- written: how often rows were written so far, by the database's own statistics
 select
-    coalesce(sum(t.n_tup_ins) filter (where t.relname = 'caas_changes'), 0)::bigint as marks,
-    coalesce(sum(t.n_tup_ins + t.n_tup_upd) filter (where t.relname = 'caas_scores'), 0)::bigint as scores
+    coalesce(sum(t.n_tup_ins) filter (where t.relname = 'changes'), 0)::bigint as marks,
+    coalesce(sum(t.n_tup_ins + t.n_tup_upd) filter (where t.relname = 'scores'), 0)::bigint as scores
 from pg_stat_user_tables as t
-where t.relid in ('caas_changes'::regclass, 'caas_scores'::regclass);
+where t.relid in ('caas.changes'::regclass, 'caas.scores'::regclass);

@@ -3,7 +3,7 @@ select
     marks,
     entries,
     last_id
-from caas_fold(
+from caas.fold(
     %(max_marks)s::integer,
     %(from_id)s::bigint,
     null::bigint[],
@@ -11,4 +11,4 @@ from caas_fold(
 );
 
 -- expand: turn the next profiles of a mark of everyone into marks of their own
-select caas_expand(%(max_profiles)s::integer);
+select caas.expand(%(max_profiles)s::integer);

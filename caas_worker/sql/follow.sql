@@ -13,4 +13,4 @@ select
     set_config('idle_in_transaction_session_timeout', '1s', true);
 
 -- follow: copy totals to profiles.caas_score
-select caas_follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer);
+select caas.follow(%(profile_ids)s::uuid[], %(max_profiles)s::integer);

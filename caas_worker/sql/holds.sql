@@ -1,5 +1,5 @@
 -- hold: pin a score
-select caas_hold(
+select caas.hold(
     %(profile_id)s::uuid,
     %(score)s::integer,
     %(reason)s::text,
@@ -9,7 +9,7 @@ select caas_hold(
 );
 
 -- release: end a hold
-select caas_release_hold(%(profile_id)s::uuid, %(actor)s::text, %(follow)s::boolean);
+select caas.release_hold(%(profile_id)s::uuid, %(actor)s::text, %(follow)s::boolean);
 
 -- holds: those that stand, or every one of a profile, the newest first
 select
@@ -23,7 +23,7 @@ select
     h.released_at,
     h.released_by,
     h.released_at is null and (h.expires_at is null or h.expires_at > clock_timestamp()) as stands
-from caas_holds as h
+from caas.holds as h
 where case
         when %(profile_id)s::uuid is not null then h.profile_id = %(profile_id)s::uuid
         else h.released_at is null and (h.expires_at is null or h.expires_at > clock_timestamp())

@@ -7,14 +7,13 @@ select
         order by a.place
     )
 from pg_proc as p
-where p.pronamespace = 'public'::regnamespace
+where p.pronamespace = to_regnamespace('caas')
     and p.proretset
     and p.provolatile <> 'v'
     and (
         p.proname = any(%(needed)s::text[])
-        or p.proname like 'caas\_%%\_stats'
-        or p.proname like 'get\_%%\_stats'
-        or p.proname in ('caas_profile_facts', 'caas_teaching_sums')
+        or p.proname like '%%\_stats'
+        or p.proname in ('profile_facts', 'teaching_sums')
     )
 order by p.proname;
 
@@ -26,7 +25,7 @@ select
     coalesce(t.idx_scan, 0),
     coalesce(t.idx_tup_fetch, 0)
 from pg_stat_xact_user_tables as t
-where t.schemaname = 'public';
+where t.schemaname in ('public', 'caas');
 
 -- explainer: what prints the plans of statements inside functions; only superusers may load it
 load 'auto_explain';

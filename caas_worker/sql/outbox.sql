@@ -3,7 +3,7 @@ with due_alerts as (
     select
         a.id,
         a.email_due_at as due_at
-    from tutor_alerts as a
+    from caas.tutor_alerts as a
     where a.email_status = 'pending'
         and a.email_due_at <= now()
     order by a.email_due_at
@@ -15,7 +15,7 @@ due_reports as (
     select
         r.booking_id as id,
         r.due_at
-    from email_reports as r
+    from caas.email_reports as r
     where r.status = 'pending'
         and r.due_at <= now()
     order by r.due_at
@@ -27,7 +27,7 @@ due_reports as (
 ),
 
 alerts as (
-    update tutor_alerts as a
+    update caas.tutor_alerts as a
     set
         email_attempts = a.email_attempts + 1,
         email_due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s::double precision)
@@ -41,7 +41,7 @@ alerts as (
 ),
 
 reports as (
-    update email_reports as r
+    update caas.email_reports as r
     set
         attempts = r.attempts + 1,
         due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s::double precision)
@@ -85,7 +85,7 @@ select
     || format(' (%%s)', %(time_zone)s::text) as raised,
     to_char(a.resolved_at at time zone %(time_zone)s::text, 'FMDay, FMDD FMMonth YYYY, HH24:MI')
     || format(' (%%s)', %(time_zone)s::text) as resolved
-from tutor_alerts as a
+from caas.tutor_alerts as a
 where a.id = any(%(ids)s::uuid[]);
 
 -- reports: what the reports on these sessions tell; nothing of a session that is gone
@@ -100,7 +100,7 @@ select
     r.subject,
     s.level as risk_level,
     coalesce(s.components, '{}') as components
-from email_reports as r
+from caas.email_reports as r
 cross join lateral (
     select
         k.client_id,
@@ -108,8 +108,8 @@ cross join lateral (
         k.scheduled_start,
         -- a session may have moved to another tutor since
         coalesce(l.profile_id, r.profile_id) as profile_id
-    from bookings as k
-    left join listings as l on l.id = k.listing_id
+    from caas.source_bookings as k
+    left join caas.source_listings as l on l.id = k.listing_id
     where k.id = r.booking_id
     offset 0
 ) as b
@@ -117,7 +117,7 @@ left join lateral (
     select
         t.level,
         t.components
-    from tutor_scores as t
+    from caas.tutor_scores as t
     where t.profile_id = b.profile_id
         and t.score_type = 'reschedule_risk'
     offset 0
@@ -151,7 +151,7 @@ with endings as (
 -- in the order of ids, as who publishes does
 locked as materialized (
     select a.id
-    from tutor_alerts as a
+    from caas.tutor_alerts as a
     where a.id in (
             select e.id
             from endings as e
@@ -162,7 +162,7 @@ locked as materialized (
 ),
 
 alerts as (
-    update tutor_alerts as a
+    update caas.tutor_alerts as a
     set
         email_status = e.status,
         email_attempts = e.attempts,
@@ -177,7 +177,7 @@ alerts as (
         and (e.status = 'sent' or (a.email_status = 'pending' and a.email_due_at = e.lease))
 )
 
-update email_reports as r
+update caas.email_reports as r
 set
     status = e.status,
     attempts = e.attempts,
@@ -198,7 +198,7 @@ with letters as (
         created_at,
         due_at,
         error_message as error
-    from email_reports
+    from caas.email_reports
     union all
     select
         'alerts',
@@ -206,7 +206,7 @@ with letters as (
         raised_at,
         email_due_at,
         email_error
-    from tutor_alerts
+    from caas.tutor_alerts
     where email_status <> 'none'
 )
 
@@ -232,19 +232,19 @@ order by k.place;
 select
     (
         select count(*)
-        from tutor_alerts
+        from caas.tutor_alerts
         where email_status = 'pending'
             and email_due_at <= now()
     ) + (
         select count(*)
-        from email_reports
+        from caas.email_reports
         where status = 'pending'
             and due_at <= now()
     );
 
 -- retry: what failed for good becomes due again, with no attempts
 with alerts as (
-    update tutor_alerts
+    update caas.tutor_alerts
     set
         email_status = 'pending',
         email_attempts = 0,
@@ -254,7 +254,7 @@ with alerts as (
 ),
 
 reports as (
-    update email_reports
+    update caas.email_reports
     set
         status = 'pending',
         attempts = 0,

@@ -1,4 +1,4 @@
--- profile: where one profile stands. A mark names it by any of its keys, as in caas_fold and caas_expand
+-- profile: where one profile stands. A mark names it by any of its keys, as in caas.fold and caas.expand
 select
     p.place,
     p.state,
@@ -23,7 +23,7 @@ from (
             q.error,
             q.first_changed_at,
             q.due_at
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.profile_id = %(profile_id)s
     )
     union all
@@ -37,35 +37,35 @@ from (
             null,
             c.changed_at,
             null
-        from caas_changes as c
+        from caas.changes as c
         where case
             when c.everyone then c.profile_id is null or c.profile_id < %(profile_id)s
             else
                 c.profile_id = %(profile_id)s
                 or exists (
                     select
-                    from public.listings as l
+                    from caas.source_listings as l
                     where l.id = c.listing_id
                         and l.profile_id = %(profile_id)s
                 )
                 or exists (
                     select
-                    from public.bookings as b
-                    inner join public.listings as l on l.id = b.listing_id
+                    from caas.source_bookings as b
+                    inner join caas.source_listings as l on l.id = b.listing_id
                     where b.id = c.booking_id
                         and c.profile_id is null
                         and l.profile_id = %(profile_id)s
                 )
                 or exists (
                     select
-                    from public.profiles as p
+                    from caas.source_profiles as p
                     where p.id = c.agent_id
                         and p.id = %(profile_id)s
-                        and caas_role(p.roles::text[]) = 'AGENT'
+                        and caas.role(p.roles::text[]) = 'AGENT'
                 )
                 or exists (
                     select
-                    from public.profile_graph as led
+                    from caas.source_profile_graph as led
                     where c.reason = 'profiles'
                         and led.target_profile_id = c.profile_id
                         and led.source_profile_id = %(profile_id)s
@@ -87,7 +87,7 @@ from (
             d.error,
             d.first_changed_at,
             null
-        from caas_dead_entries as d
+        from caas.dead_entries as d
         where d.profile_id = %(profile_id)s
     )
 ) as p
@@ -99,15 +99,15 @@ select
     profile_id,
     generation,
     clock_timestamp()
-from caas_recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer);
+from caas.recalculate(%(profile_ids)s::uuid[], %(reason)s::text, %(priority)s::integer);
 
 -- everyone: mark everyone with one row
-select caas_enqueue_everyone(%(reason)s::text);
+select caas.enqueue_everyone(%(reason)s::text);
 
 -- expanding: whether a mark of everyone is not yet expanded
 select exists(
     select
-    from caas_changes
+    from caas.changes
     where everyone
 );
 
@@ -117,11 +117,11 @@ select
         when c.reltuples > 1000000 then c.reltuples::bigint
         else (
             select count(*)
-            from profiles
+            from caas.source_profiles
         )
     end
 from pg_class as c
-where c.oid = 'profiles'::regclass;
+where c.oid = 'public.profiles'::regclass;
 
 -- failed: entries set aside, the newest first
 select
@@ -133,7 +133,7 @@ select
     first_changed_at,
     died_at,
     detail
-from caas_dead_entries
+from caas.dead_entries
 where died_at >= clock_timestamp() - make_interval(secs => %(last_seconds)s::double precision)
     and (%(error)s::text is null or error = %(error)s::text)
 order by died_at desc, profile_id asc
@@ -141,10 +141,10 @@ limit %(most)s::integer;
 
 -- retry: the next of the entries that were set aside before, back into the queue
 select profile_id
-from caas_recalculate(
+from caas.recalculate(
     array(
         select d.profile_id
-        from caas_dead_entries as d
+        from caas.dead_entries as d
         where (%(profile_ids)s::uuid[] is null or d.profile_id = any(%(profile_ids)s::uuid[]))
             and (%(error)s::text is null or d.error = %(error)s::text)
             and d.died_at <= %(before)s::timestamptz
@@ -161,7 +161,7 @@ select clock_timestamp();
 -- purge: the next of the dead entries, for good
 with chosen as (
     select d.profile_id
-    from caas_dead_entries as d
+    from caas.dead_entries as d
     where (%(profile_ids)s::uuid[] is null or d.profile_id = any(%(profile_ids)s::uuid[]))
         and (%(error)s::text is null or d.error = %(error)s::text)
         and d.died_at <= %(before)s::timestamptz - make_interval(secs => %(older_seconds)s::double precision)
@@ -170,7 +170,7 @@ with chosen as (
     for update skip locked
 )
 
-delete from caas_dead_entries as d
+delete from caas.dead_entries as d
 using chosen as c
 where d.profile_id = c.profile_id
 returning d.profile_id;
@@ -185,7 +185,7 @@ select
         q.error,
         (
             select d.error
-            from caas_dead_entries as d
+            from caas.dead_entries as d
             where d.profile_id = ids.profile_id
         )
     ) as error,
@@ -195,7 +195,7 @@ select
 from unnest(%(profile_ids)s::uuid[]) as ids (profile_id)
 left join lateral (
     select e.*
-    from caas_recalculation_queue as e
+    from caas.recalculation_queue as e
     where e.profile_id = ids.profile_id
     offset 0
 ) as q on true
@@ -203,7 +203,7 @@ left join lateral (
     select
         c.generation,
         c.calculated_at
-    from caas_scores as c
+    from caas.scores as c
     where c.profile_id = ids.profile_id
     offset 0
 ) as s on true;

@@ -13,12 +13,12 @@ select
     source_changed_at,
     next_due_at,
     generation
-from public.caas_scores
+from caas.scores
 where profile_id = any(%(profile_ids)s::uuid[]);
 
 -- verified: whether a profile's identity is verified; no row where there is no such profile
 select coalesce(identity_verified, false) as identity_verified
-from public.profiles
+from caas.source_profiles
 where id = %(profile_id)s;
 
 -- unknown: those of a list that no profile has
@@ -26,6 +26,6 @@ select ids.id
 from unnest(%(profile_ids)s::uuid[]) as ids (id)
 where not exists (
     select
-    from public.profiles as p
+    from caas.source_profiles as p
     where p.id = ids.id
 );

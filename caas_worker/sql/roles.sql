@@ -14,32 +14,30 @@ where r.rolname = any(%(roles)s::text[]);
 with ours as (
     select
         c.oid,
+        c.oid::regclass::text as name,
         c.relname,
-        c.relkind,
         string_to_array(
             case
-                when c.relname = 'caas_migrations' or c.relkind = 'v' then 'select'
+                when c.relkind = 'v' or c.relname in ('migrations', 'source_views') then 'select'
                 else 'select, insert, update, delete'
             end,
             ', '
         ) as privileges
     from pg_class as c
-    where c.relnamespace = 'public'::regnamespace
-        and c.relname ~ %(ours)s::text
-        and c.relname not like 'caas\_guard\_%%'
+    where c.relnamespace = to_regnamespace('caas')
         and c.relkind in ('r', 'p', 'v')
 ),
 
 functions as (
     select p.oid
     from pg_proc as p
-    where p.pronamespace = 'public'::regnamespace
-        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
+    where p.pronamespace = to_regnamespace('caas')
         and p.prorettype <> 'trigger'::regtype
-        and p.proname <> all(%(migrating)s::text[])
+        and p.proname <> all(%(owners)s::text[])
         and not has_function_privilege(%(role)s::text, p.oid, 'execute')
 ),
 
+-- the application's one column that follows, and what finds its row
 theirs as (
     select
         c.oid,
@@ -48,21 +46,13 @@ theirs as (
         a.attnum,
         a.attname
     from (
-        select
-            read.key as relname,
-            col.name as attname,
-            'select' as privilege
-        from jsonb_each(%(columns)s::jsonb) as read
-        cross join jsonb_array_elements_text(read.value) as col (name)
-        union all
-        select
-            'profiles',
-            'caas_score',
-            written.privilege
-        from unnest('{select,update}'::text[]) as written (privilege)
-    ) as n
+        values
+            ('select', 'id'),
+            ('select', 'caas_score'),
+            ('update', 'caas_score')
+    ) as n (privilege, attname)
     inner join pg_class as c
-        on c.relname = n.relname
+        on c.relname = 'profiles'
         and c.relnamespace = 'public'::regnamespace
         and c.relkind in ('r', 'p')
     inner join pg_attribute as a
@@ -79,39 +69,38 @@ select
 from (
     select
         1 as place,
-        'usage on schema public' as what,
-        'schema public' as relation,
+        format('usage on schema %%s', n.nspname) as what,
+        case when n.nspname = 'public' then 'schema public' end as relation,
         case
-            when not has_schema_privilege(%(role)s::text, 'public', 'usage')
-                then format('grant usage on schema public to %%I', %(role)s::text)
+            when not has_schema_privilege(%(role)s::text, n.oid, 'usage')
+                then format('grant usage on schema %%s to %%I', n.nspname, %(role)s::text)
         end as statement
+    from pg_namespace as n
+    where n.nspname in ('public', 'caas')
     union all
     select
         2,
-        format('%%s on %%s', array_to_string(o.privileges, ', '), o.relname),
+        format('%%s on %%s', array_to_string(o.privileges, ', '), o.name),
         null,
         case
             when not (
                 select bool_and(has_table_privilege(%(role)s::text, o.oid, p.privilege))
                 from unnest(o.privileges) as p (privilege)
             )
-                then format(
-                    'grant %%s on %%I to %%I', array_to_string(o.privileges, ', '), o.relname, %(role)s::text
-                )
+                then format('grant %%s on %%s to %%I', array_to_string(o.privileges, ', '), o.name, %(role)s::text)
         end
     from ours as o
     union all
     select
         3,
-        format('usage on %%s', c.relname),
+        format('usage on %%s', c.oid::regclass),
         null,
         case
             when not has_sequence_privilege(%(role)s::text, c.oid, 'usage')
-                then format('grant usage on sequence %%I to %%I', c.relname, %(role)s::text)
+                then format('grant usage on sequence %%s to %%I', c.oid::regclass, %(role)s::text)
         end
     from pg_class as c
-    where c.relnamespace = 'public'::regnamespace
-        and c.relname ~ %(ours)s::text
+    where c.relnamespace = to_regnamespace('caas')
         and c.relkind = 'S'
         and not exists (
             select
@@ -135,11 +124,31 @@ from (
         t.relname,
         'grant ' || t.privilege || ' (' || string_agg(quote_ident(t.attname), ', ' order by t.attnum) filter (
             where not has_column_privilege(%(role)s::text, t.oid, t.attnum, t.privilege)
-        ) || format(') on %%I to %%I', t.relname, %(role)s::text)
+        ) || format(') on public.%%I to %%I', t.relname, %(role)s::text)
     from theirs as t
     group by t.oid, t.relname, t.privilege
 ) as needs
 order by needs.place, needs.what;
+
+-- surplus: columns of the application's that earlier releases granted to workers, which read views now
+select
+    c.relname,
+    format(
+        'revoke select (%%s) on public.%%I from %%I',
+        string_agg(quote_ident(a.attname), ', ' order by a.attnum),
+        c.relname,
+        %(role)s::text
+    )
+from pg_class as c
+inner join pg_attribute as a on a.attrelid = c.oid
+cross join aclexplode(a.attacl) as g
+inner join pg_roles as r on r.oid = g.grantee
+where c.relnamespace = 'public'::regnamespace
+    and c.relname = any(%(tables)s::text[])
+    and r.rolname = %(role)s::text
+    and lower(g.privilege_type) = 'select'
+    and not (c.relname = 'profiles' and a.attname in ('id', 'caas_score'))
+group by c.relname;
 
 -- reader_needs: the same for a role that reads scores
 select
@@ -156,11 +165,11 @@ from (
         end as statement
     union all
     select
-        'select on caas_scores',
+        'select on public.caas_scores',
         null,
         case
             when not has_table_privilege(%(role)s::text, c.oid, 'select')
-                then format('grant select on caas_scores to %%I', %(role)s::text)
+                then format('grant select on public.caas_scores to %%I', %(role)s::text)
         end
     from pg_class as c
     where c.oid = to_regclass('public.caas_scores')
@@ -187,7 +196,7 @@ from (
         c.relname,
         'grant ' || p.key || ' (' || string_agg(quote_ident(a.attname), ', ' order by a.attnum) filter (
             where not has_column_privilege(%(role)s::text, c.oid, a.attnum, p.key)
-        ) || format(') on %%I to %%I', c.relname, %(role)s::text)
+        ) || format(') on public.%%I to %%I', c.relname, %(role)s::text)
     from jsonb_each(%(writes)s::jsonb) as w
     cross join jsonb_each(w.value) as p
     cross join jsonb_array_elements_text(p.value) as col (name)
@@ -204,30 +213,6 @@ from (
 ) as needs
 order by needs.place, needs.what;
 
--- unruled: whether the cache has row-level security and no policy for workers yet
-select exists(
-    select
-    from pg_class as c
-    where c.oid = to_regclass('public.caas_scores')
-        and c.relrowsecurity
-        and not exists (
-            select
-            from pg_policy as p
-            where p.polrelid = c.oid
-                and p.polname = 'caas_workers_see_and_write_every_score'
-        )
-);
-
--- rule: workers see and write every row of the cache
-create policy caas_workers_see_and_write_every_score on caas_scores
-to caas_worker
-using (true)
-with check (true);
-
--- describe_rule: its comment
-comment on policy caas_workers_see_and_write_every_score on caas_scores is
-    'Members of caas_worker see and write every row.';
-
 -- held: what a role holds on the application's tables and on the schema, and how it is taken back
 select
     taken.relation,
@@ -235,7 +220,7 @@ select
 from (
     select
         c.relname as relation,
-        format('revoke all on %%I from %%I', c.relname, %(role)s::text) as statement
+        format('revoke all on public.%%I from %%I', c.relname, %(role)s::text) as statement
     from pg_class as c
     cross join aclexplode(c.relacl) as a
     where c.relnamespace = 'public'::regnamespace
@@ -246,7 +231,7 @@ from (
     select
         c.relname,
         format(
-            'revoke all (%%s) on %%I from %%I',
+            'revoke all (%%s) on public.%%I from %%I',
             string_agg(distinct quote_ident(t.attname), ', '),
             c.relname,
             %(role)s::text

@@ -2,13 +2,13 @@
 select
     refused,
     published
-from caas_publish_rules(%(rules)s::jsonb, %(anyway)s::boolean);
+from caas.publish_rules(%(rules)s::jsonb, %(anyway)s::boolean);
 
 -- published: versions by role
 select
     role_type,
     version
-from caas_rules;
+from caas.rules;
 
 -- time_in_zone: an error where there is no such zone
 select now() at time zone %(zone)s::text;

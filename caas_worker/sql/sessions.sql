@@ -3,7 +3,7 @@ set local role caas_sessions;
 
 -- listing: the listing of a tutor that is asked for, else the one with the smallest id
 select l.id
-from listings as l
+from public.listings as l
 where l.profile_id = %(tutor_id)s
     and (%(listing_id)s::uuid is null or l.id = %(listing_id)s::uuid)
 order by l.id
@@ -11,11 +11,11 @@ limit 1;
 
 -- people: which of these profiles there are
 select p.id
-from profiles as p
+from public.profiles as p
 where p.id = any(%(profile_ids)s::uuid[]);
 
 -- add_session: a session; no row where there is one with this id
-insert into bookings (
+insert into public.bookings (
     id,
     listing_id,
     client_id,
@@ -53,7 +53,7 @@ on conflict (id) do nothing
 returning id;
 
 -- add_reschedule: how a session was rescheduled
-insert into reschedules (
+insert into public.reschedules (
     booking_id,
     initiator,
     original_time,
@@ -81,12 +81,12 @@ select
     b.learning_objectives_met,
     nullif(b.tech_issue, false) as tech_issue,
     b.recording_url
-from bookings as b
+from public.bookings as b
 where b.id = %(session_id)s
 for no key update;
 
 -- complete: a session has taken place; what is not said stays as it is
-update bookings as b
+update public.bookings as b
 set
     status = 'Completed',
     actual_start = %(actual_start)s,

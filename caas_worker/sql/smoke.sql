@@ -31,8 +31,14 @@ select
         inner join pg_rewrite as r on r.ev_class = t.relation
     );
 
+-- applications_path: the application's own triggers run under this
+set local search_path = pg_catalog, public, pg_temp;
+
+-- our_path: back again
+set local search_path = pg_catalog, pg_temp;
+
 -- insert: somebody who never was
-insert into profiles (id, roles, identity_verified)
+insert into public.profiles (id, roles, identity_verified)
 values (%(profile_id)s::uuid, '{TUTOR}', true);
 
 -- candidates: existing profiles from a random one on, tutors first, whose entries nobody holds
@@ -42,9 +48,9 @@ from (
         select
             p.id,
             1 as choice
-        from profiles as p
+        from caas.source_profiles as p
         where p.id >= %(from_id)s::uuid
-            and caas_role(p.roles::text[]) = 'TUTOR'
+            and caas.role(p.roles::text[]) = 'TUTOR'
         order by p.id
         limit 20 * %(most)s::integer
     )
@@ -53,8 +59,8 @@ from (
         select
             p.id,
             2
-        from profiles as p
-        where caas_role(p.roles::text[]) = 'TUTOR'
+        from caas.source_profiles as p
+        where caas.role(p.roles::text[]) = 'TUTOR'
         order by p.id
         limit 20 * %(most)s::integer
     )
@@ -63,20 +69,20 @@ from (
         select
             p.id,
             3
-        from profiles as p
+        from caas.source_profiles as p
         order by p.id
         limit 20 * %(most)s::integer
     )
 ) as c
 where not exists (
         select
-        from caas_recalculation_queue as q
+        from caas.recalculation_queue as q
         where q.profile_id = c.id
             and (q.token is not null or q.due_at is not null or q.losses > 0)
     )
     and not exists (
         select
-        from caas_dead_entries as d
+        from caas.dead_entries as d
         where d.profile_id = c.id
     )
 group by c.id
@@ -85,14 +91,14 @@ limit %(most)s::integer;
 
 -- newest_mark: where the marks of this transaction begin
 select coalesce(max(id), 0)
-from caas_changes;
+from caas.changes;
 
 -- mark: by hand
-select caas_enqueue(array[%(profile_id)s::uuid], 'smoke', 0);
+select caas.enqueue(array[%(profile_id)s::uuid], 'smoke', 0);
 
 -- marks: ours, which nobody else sees
 select id
-from caas_changes
+from caas.changes
 where id > %(after)s::bigint
     and profile_id = %(profile_id)s::uuid;
 
@@ -100,7 +106,7 @@ where id > %(after)s::bigint
 select
     marks,
     entries
-from caas_fold(cardinality(%(marks)s::bigint[]), 0::bigint, %(marks)s::bigint[], interval '0 seconds');
+from caas.fold(cardinality(%(marks)s::bigint[]), 0::bigint, %(marks)s::bigint[], interval '0 seconds');
 
 -- entry: ours in the queue, and whether it can be claimed
 select
@@ -109,5 +115,5 @@ select
     token is null
     and due_at is null
     and losses < 2
-from caas_recalculation_queue
+from caas.recalculation_queue
 where profile_id = %(profile_id)s::uuid;

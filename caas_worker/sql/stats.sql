@@ -14,4 +14,4 @@ select
     avatar_url,
     business_verified,
     role_details::text
-from caas_profile_facts(%(profile_ids)s::uuid[]);
+from caas.profile_facts(%(profile_ids)s::uuid[]);

@@ -1,13 +1,13 @@
 -- set: judge a tutor by another rate, and mark it
 with written as (
-    insert into tutor_thresholds (profile_id, reschedule_rate, set_by)
+    insert into caas.tutor_thresholds (profile_id, reschedule_rate, set_by)
     select
         p.id,
         %(rate)s::numeric,
         %(actor)s::text
-    from profiles as p
+    from caas.source_profiles as p
     where p.id = %(profile_id)s::uuid
-        and caas_role(p.roles::text[]) = 'TUTOR'
+        and caas.role(p.roles::text[]) = 'TUTOR'
     on conflict (profile_id) do update
         set
             reschedule_rate = excluded.reschedule_rate,
@@ -16,7 +16,7 @@ with written as (
     returning profile_id
 )
 
-insert into caas_changes (reason, priority, profile_id)
+insert into caas.changes (reason, priority, profile_id)
 select
     'threshold',
     0,
@@ -26,12 +26,12 @@ returning profile_id;
 
 -- clear: judge a tutor like everyone, and mark it
 with removed as (
-    delete from tutor_thresholds
+    delete from caas.tutor_thresholds
     where profile_id = %(profile_id)s::uuid
     returning profile_id
 )
 
-insert into caas_changes (reason, priority, profile_id)
+insert into caas.changes (reason, priority, profile_id)
 select
     'threshold',
     0,

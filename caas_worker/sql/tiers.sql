@@ -9,12 +9,12 @@ select
     m.learning_objectives_met_pct,
     m.performance_tier,
     m.flags
-from tutor_performance_metrics as m
+from caas.tutor_performance_metrics as m
 where m.profile_id = %(profile_id)s::uuid
     and m.time_window = %(time_window)s::text
     and m.calculation_date > (
         select max(newest.calculation_date)
-        from tutor_performance_metrics as newest
+        from caas.tutor_performance_metrics as newest
         where newest.profile_id = %(profile_id)s::uuid
             and newest.time_window = %(time_window)s::text
     ) - %(days)s::integer

@@ -3,18 +3,18 @@ with page as (
     select
         r.profile_id,
         sorted.key
-    from tutor_scores as r
-    left join tutor_scores as ths
+    from caas.tutor_scores as r
+    left join caas.tutor_scores as ths
         on ths.profile_id = r.profile_id
         and ths.score_type = 'ths'
-    left join tutor_scores as tcrs
+    left join caas.tutor_scores as tcrs
         on tcrs.profile_id = r.profile_id
         and tcrs.score_type = 'tcrs'
-    left join caas_every_score as credibility on credibility.profile_id = r.profile_id
-    left join tutor_performance_metrics as latest
+    left join caas.scores as credibility on credibility.profile_id = r.profile_id
+    left join caas.tutor_performance_metrics as latest
         on latest.profile_id = r.profile_id
         and latest.time_window = '30day'
-        and latest.calculation_date = (select max(m.calculation_date) from tutor_performance_metrics as m)
+        and latest.calculation_date = (select max(m.calculation_date) from caas.tutor_performance_metrics as m)
     cross join lateral (
         select
             case %(sort_by)s
@@ -30,7 +30,7 @@ with page as (
                         when latest.profile_id is not null then latest.performance_tier
                         else (
                             select m.performance_tier
-                            from tutor_performance_metrics as m
+                            from caas.tutor_performance_metrics as m
                             where m.profile_id = r.profile_id
                                 and m.time_window = '30day'
                             order by m.calculation_date desc
@@ -42,7 +42,7 @@ with page as (
                 when 'tcrs' then tcrs.value
                 when 'active_alerts' then (
                     select count(*)
-                    from tutor_alerts as a
+                    from caas.tutor_alerts as a
                     where a.profile_id = r.profile_id
                         and a.status in ('open', 'acknowledged')
                 )
@@ -50,7 +50,7 @@ with page as (
                     when latest.profile_id is not null then latest.sessions_completed
                     else (
                         select m.sessions_completed
-                        from tutor_performance_metrics as m
+                        from caas.tutor_performance_metrics as m
                         where m.profile_id = r.profile_id
                             and m.time_window = '30day'
                         order by m.calculation_date desc
@@ -61,7 +61,7 @@ with page as (
                     when latest.profile_id is not null then latest.avg_rating
                     else (
                         select m.avg_rating
-                        from tutor_performance_metrics as m
+                        from caas.tutor_performance_metrics as m
                         where m.profile_id = r.profile_id
                             and m.time_window = '30day'
                         order by m.calculation_date desc
@@ -100,7 +100,7 @@ select
     tcrs.value as tcrs,
     (
         select count(*)
-        from tutor_alerts as a
+        from caas.tutor_alerts as a
         where a.profile_id = page.profile_id
             and a.status in ('open', 'acknowledged')
     ) as active_alerts,
@@ -109,22 +109,22 @@ select
     credibility.total_score,
     r.calculated_at
 from page
-inner join tutor_scores as r
+inner join caas.tutor_scores as r
     on r.profile_id = page.profile_id
     and r.score_type = 'reschedule_risk'
-left join tutor_scores as ths
+left join caas.tutor_scores as ths
     on ths.profile_id = page.profile_id
     and ths.score_type = 'ths'
-left join tutor_scores as tcrs
+left join caas.tutor_scores as tcrs
     on tcrs.profile_id = page.profile_id
     and tcrs.score_type = 'tcrs'
-left join caas_every_score as credibility on credibility.profile_id = page.profile_id
+left join caas.scores as credibility on credibility.profile_id = page.profile_id
 left join lateral (
     select
         m.performance_tier,
         m.sessions_completed,
         m.avg_rating
-    from tutor_performance_metrics as m
+    from caas.tutor_performance_metrics as m
     where m.profile_id = page.profile_id
         and m.time_window = '30day'
     order by m.calculation_date desc
@@ -138,7 +138,7 @@ order by
 
 -- counted: how many tutors match
 select count(*) as total
-from tutor_scores as r
+from caas.tutor_scores as r
 where r.score_type = 'reschedule_risk'
     and r.profile_id between %(first)s::uuid and %(last)s::uuid
     and (
@@ -162,7 +162,7 @@ with known as materialized (
             t.profile_id,
             max(t.value) filter (where t.score_type = 'ths') as ths,
             max(t.value) filter (where t.score_type = 'tcrs') as tcrs
-        from tutor_scores as t
+        from caas.tutor_scores as t
         group by t.profile_id
         having bool_or(t.score_type = 'reschedule_risk')
     ) as scored
@@ -170,7 +170,7 @@ with known as materialized (
         select
             a.profile_id,
             count(*) as alerts
-        from tutor_alerts as a
+        from caas.tutor_alerts as a
         where a.status in ('open', 'acknowledged')
         group by a.profile_id
     ) as raised on raised.profile_id = scored.profile_id
@@ -194,7 +194,7 @@ select
 from known
 left join lateral (
     select s.value as fsrs
-    from session_scores as s
+    from caas.session_scores as s
     where s.profile_id = known.profile_id
         and s.score_type = 'fsrs'
     order by s.starts_at desc, s.booking_id desc
@@ -207,7 +207,7 @@ offset %(skipped)s::integer;
 
 -- known: whether this is a tutor
 select
-from tutor_scores as r
+from caas.tutor_scores as r
 where r.profile_id = %(profile_id)s::uuid
     and r.score_type = 'reschedule_risk';
 
@@ -219,7 +219,7 @@ select
     t.components,
     t.version,
     t.calculated_at
-from tutor_scores as t
+from caas.tutor_scores as t
 where t.profile_id = %(profile_id)s::uuid
 order by array_position('{ths,tcrs,reschedule_risk}'::text[], t.score_type);
 
@@ -241,7 +241,7 @@ select
 from unnest(%(windows)s::text[]) with ordinality as wanted (time_window, place)
 cross join lateral (
     select m.*
-    from tutor_performance_metrics as m
+    from caas.tutor_performance_metrics as m
     where m.profile_id = %(profile_id)s::uuid
         and m.time_window = wanted.time_window
     order by m.calculation_date desc
@@ -266,7 +266,7 @@ select
     a.resolved_by,
     a.auto_resolved,
     a.email_status
-from tutor_alerts as a
+from caas.tutor_alerts as a
 where a.profile_id = %(profile_id)s::uuid
     and (%(ended)s::boolean or a.status in ('open', 'acknowledged'))
 order by a.raised_at desc, a.id desc
@@ -281,7 +281,7 @@ select
     s.what_went_well,
     s.improvement_suggestion,
     s.calculated_at
-from tutor_performance_summaries as s
+from caas.tutor_performance_summaries as s
 where s.profile_id = %(profile_id)s::uuid;
 
 -- weeks: a tutor's weeks that ended at most so many days ago, from the first with a session on, the oldest first
@@ -303,7 +303,7 @@ closed as (
     where today.monday - 7 * back.weeks + 6 >= today.day - %(days)s::integer
         and today.monday - 7 * back.weeks + 6 >= (
             select min(d.day)
-            from tutor_daily_aggregates as d
+            from caas.tutor_daily_aggregates as d
             where d.profile_id = %(profile_id)s::uuid
         )
 )
@@ -323,7 +323,7 @@ cross join lateral (
         coalesce(sum(d.sessions_completed), 0) as sessions_completed,
         coalesce(sum(d.reschedules_tutor_initiated), 0) as tutor_reschedules,
         coalesce(sum(d.no_shows), 0) as no_shows
-    from tutor_daily_aggregates as d
+    from caas.tutor_daily_aggregates as d
     where d.profile_id = %(profile_id)s::uuid
         and d.day between closed.week_start and closed.week_end
 ) as taught
@@ -337,7 +337,7 @@ select
     d.reschedules_tutor_initiated as tutor_reschedules,
     d.no_shows,
     d.avg_lateness_min
-from tutor_daily_aggregates as d
+from caas.tutor_daily_aggregates as d
 cross join lateral (
     select (coalesce(%(as_of)s::timestamptz, now()) at time zone %(zone)s)::date as day
 ) as today
@@ -346,7 +346,7 @@ where d.profile_id = %(profile_id)s::uuid
 order by d.day;
 
 -- acknowledge: take notice of an open alert
-update tutor_alerts as a
+update caas.tutor_alerts as a
 set
     status = 'acknowledged',
     acknowledged_at = clock_timestamp(),
@@ -355,7 +355,7 @@ where a.id = %(alert_id)s::uuid
     and a.status = 'open';
 
 -- resolve: end an alert that is active
-update tutor_alerts as a
+update caas.tutor_alerts as a
 set
     status = 'resolved',
     resolved_at = clock_timestamp(),
@@ -380,5 +380,5 @@ select
     a.resolved_by,
     a.auto_resolved,
     a.email_status
-from tutor_alerts as a
+from caas.tutor_alerts as a
 where a.id = %(alert_id)s::uuid;

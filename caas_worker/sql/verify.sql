@@ -6,7 +6,7 @@ select
 -- tables: ours that exist
 select c.relname
 from pg_class as c
-where c.relnamespace = 'public'::regnamespace
+where c.relnamespace = to_regnamespace('caas')
     and c.relkind = 'r'
     and c.relname = any(%(tables)s::text[]);
 
@@ -17,7 +17,7 @@ select
 from pg_index as i
 inner join pg_class as c on c.oid = i.indexrelid
 inner join pg_class as t on t.oid = i.indrelid
-where t.relnamespace = 'public'::regnamespace
+where t.relnamespace = to_regnamespace('caas')
     and t.relname = any(%(tables)s::text[]);
 
 -- led_columns: columns of the application's indexes in their order, null for an expression
@@ -34,7 +34,7 @@ where t.relnamespace = 'public'::regnamespace
     and k.place <= i.indnkeyatts
 group by i.indexrelid, t.relname;
 
--- drift: what was changed of our functions and who sees scores by other policies, by kind, and what undoes it
+-- drift: what was changed of our functions and of the readers' view, by kind, and what undoes it
 with ours as (
     select
         p.oid::regprocedure::text as name,
@@ -46,34 +46,13 @@ with ours as (
         ) as is_open,
         coalesce(p.proconfig, '{}') as settings,
         case p.proname
-            when 'caas_follow' then 'pg_catalog, public, pg_temp'
+            when 'follow' then 'pg_catalog, public, pg_temp'
             else 'pg_catalog, pg_temp'
         end as path,
         p.prosecdef as is_definer,
-        p.proname ~ '^caas_(enqueue$|mark_)' as should_be_definer
+        p.proname ~ '^(enqueue$|mark_)' as should_be_definer
     from pg_proc as p
-    where p.pronamespace = 'public'::regnamespace
-        and p.proname ~ '^(caas_|get_(performance|network|digital)_stats$)'
-),
-
-policies as (
-    select quote_ident(p.polname) as name
-    from pg_policy as p
-    where p.polrelid = to_regclass('public.caas_scores')
-        and p.polpermissive
-        and p.polcmd in ('r', '*')
-        and p.polname <> 'caas_readers_see_tutors_clients_and_themselves'
-        and exists (
-            select
-            from unnest(p.polroles) as r (role)
-            where not exists (
-                select
-                from pg_roles as w
-                where w.rolname = 'caas_worker'
-                    and r.role <> 0
-                    and pg_has_role(r.role, w.oid, 'member')
-            )
-        )
+    where p.pronamespace = to_regnamespace('caas')
 ),
 
 mended as (
@@ -99,10 +78,28 @@ mended as (
     where o.is_definer <> o.should_be_definer
     union all
     select
-        'policy',
-        p.name,
-        'drop policy ' || p.name || ' on caas_scores'
-    from policies as p
+        'policies',
+        c.oid::regclass::text,
+        'alter table ' || c.oid::regclass::text || ' no force row level security, disable row level security'
+    from pg_class as c
+    where c.relnamespace = to_regnamespace('caas')
+        and (c.relrowsecurity or c.relforcerowsecurity)
+    union all
+    select
+        'barrier',
+        'public.caas_scores',
+        case
+            when coalesce('security_barrier=true' <> all(c.reloptions), true)
+                then 'alter view public.caas_scores set (security_barrier)'
+            else 'create or replace it as migrations/0008_a_schema_of_its_own.sql does'
+        end
+    from pg_class as c
+    where c.oid = to_regclass('public.caas_scores')
+        and c.relkind = 'v'
+        and (
+            coalesce('security_barrier=true' <> all(c.reloptions), true)
+            or strpos(pg_get_viewdef(c.oid), 'caas.profile_id') = 0
+        )
 )
 
 select
@@ -128,81 +125,33 @@ select
         where r.rolname = 'caas_worker'
             and pg_has_role(r.oid, 'usage')
     ),
-    coalesce(has_table_privilege(to_regclass('public.caas_migrations'), 'select'), true);
+    coalesce(
+        (
+            select has_schema_privilege(c.relnamespace, 'usage') and has_table_privilege(c.oid, 'select')
+            from pg_class as c
+            where c.relnamespace = to_regnamespace('caas')
+                and c.relname = 'migrations'
+        ),
+        true
+    );
 
--- hidden: tables of the application's that row-level security filters for this role
-select t.name
-from unnest(%(tables)s::text[]) as t (name)
-where row_security_active('public.' || quote_ident(t.name));
-
--- cache_security: what guards the score cache, and whether this role may write it
-select
-    c.relrowsecurity,
-    exists(
-        select
-        from pg_policy as p
-        where p.polrelid = c.oid
-            and p.polname = 'caas_readers_see_tutors_clients_and_themselves'
-    ),
-    exists(
-        select
-        from pg_policy as p
-        where p.polrelid = c.oid
-            and p.polname = 'caas_workers_see_and_write_every_score'
-    ),
-    exists(
-        select
-        from pg_trigger as g
-        where g.tgrelid = c.oid
-            and g.tgname = 'caas_refuse_strangers'
-            and g.tgenabled in ('O', 'A')
-    ),
-    not c.relforcerowsecurity,
-    not row_security_active(c.oid) or current_setting('row_security')::boolean,
-    not row_security_active(c.oid)
-    or exists (
-        select
-        from pg_policy as p
-        cross join unnest(p.polroles) as r (role)
-        where p.polrelid = c.oid
-            and p.polcmd = '*'
-            and case when r.role = 0 then true else pg_has_role(r.role, 'usage') end
-    )
+-- follow_is_filtered: whether row-level security hides profiles, whose caas_score follows, from this role
+select row_security_active(c.oid)
 from pg_class as c
-where c.oid = to_regclass('public.caas_scores');
-
--- strangers: roles that may read or write more of ours than scores, without being the owner or a worker
-select
-    r.rolname,
-    array_agg(distinct c.relname::text order by c.relname::text)
-from pg_class as c
-cross join aclexplode(c.relacl) as a
-inner join pg_roles as r on r.oid = a.grantee
+inner join pg_attribute as a on a.attrelid = c.oid
 where c.relnamespace = 'public'::regnamespace
-    and c.relname ~ %(ours)s::text
-    and c.relname not like 'caas\_guard\_%%'
-    and c.relkind in ('r', 'p', 'v')
-    and a.grantee <> c.relowner
-    and not r.rolsuper
-    and not (c.relname = 'caas_scores' and lower(a.privilege_type) = 'select')
-    and not exists (
-        select
-        from pg_roles as w
-        where w.rolname = 'caas_worker'
-            and pg_has_role(r.oid, w.oid, 'member')
-    )
-group by r.rolname
-order by r.rolname;
+    and c.relname = 'profiles'
+    and a.attname = 'caas_score'
+    and not a.attisdropped;
 
--- public_create: whether everyone may create objects beside ours
-select exists(
-    select
-    from pg_namespace as n
-    cross join aclexplode(n.nspacl) as a
-    where n.nspname = 'public'
-        and a.grantee = 0
-        and a.privilege_type = 'CREATE'
-);
+-- may_select: whether this role may read a view of ours
+select has_schema_privilege(c.relnamespace, 'usage') and has_table_privilege(c.oid, 'select')
+from pg_class as c
+where c.relnamespace = to_regnamespace('caas')
+    and 'caas.' || c.relname = %(view)s::text;
+
+-- unfiltered: an error where row-level security would hide rows
+set local row_security = off;
 
 -- may_act_as: whether this role may become another
 select

@@ -18,11 +18,11 @@ class AgentStrategy:
     role: ClassVar[str] = "AGENT"
     precedence: ClassVar[int] = 30
     version: ClassVar[str] = "agent-v1.0"
-    statistics: ClassVar[tuple[str, ...]] = ("caas_agent_stats",)
+    statistics: ClassVar[tuple[str, ...]] = ("agent_stats",)
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
         """The score of a verified agent at `now`."""
-        team = dict(stats["caas_agent_stats"])
+        team = dict(stats["agent_stats"])
         dbs_valid = dbs_is_valid(profile, now)
         ends = [end for end in (team.pop("next_due_at"), profile.dbs_expiry_date if dbs_valid else None) if end]
         sessions, rating, retention = parts_of_business(team)
@@ -53,7 +53,7 @@ class AgentStrategy:
         """What the points of a verified agent come from, in words."""
         from caas_worker.strategies import agent_words
 
-        return agent_words.components(profile, stats["caas_agent_stats"], now)
+        return agent_words.components(profile, stats["agent_stats"], now)
 
 
 def team_quality(team: Stats) -> float:

@@ -18,12 +18,12 @@ class ClientStrategy:
     role: ClassVar[str] = "CLIENT"
     precedence: ClassVar[int] = 20
     version: ClassVar[str] = "client-v1.0"
-    statistics: ClassVar[tuple[str, ...]] = ("caas_client_stats",)
+    statistics: ClassVar[tuple[str, ...]] = ("client_stats",)
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
         """The score of a verified client at `now`."""
         del now
-        known = dict(stats["caas_client_stats"])
+        known = dict(stats["client_stats"])
         next_due_at, unforeseen = known.pop("next_due_at"), known.pop("unforeseen_responses")
         known["long_bio"] = has_long_bio(profile)
         known["avatar"] = not is_blank(profile.avatar_url)
@@ -52,7 +52,7 @@ class ClientStrategy:
         from caas_worker.strategies import client_words
 
         del now
-        return client_words.components(profile, stats["caas_client_stats"])
+        return client_words.components(profile, stats["client_stats"])
 
 
 def reliability(known: Stats) -> int:

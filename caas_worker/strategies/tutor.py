@@ -20,13 +20,13 @@ class TutorStrategy:
     role: ClassVar[str] = "TUTOR"
     precedence: ClassVar[int] = 10
     version: ClassVar[str] = "tutor-v5.9"
-    statistics: ClassVar[tuple[str, ...]] = ("caas_performance_stats", "caas_network_stats", "caas_link_stats")
+    statistics: ClassVar[tuple[str, ...]] = ("performance_stats", "network_stats", "link_stats")
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
         """The score of a verified tutor at `now`."""
-        taught = stats["caas_performance_stats"]
-        known = stats["caas_network_stats"]
-        tools = stats["caas_link_stats"]
+        taught = stats["performance_stats"]
+        known = stats["network_stats"]
+        tools = stats["link_stats"]
         details = profile.role_details.get(self.role, RoleDetails())
         names, degree, unforeseen = qualifications(details)
         provisional = taught["completed_sessions"] == 0

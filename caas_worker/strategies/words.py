@@ -6,7 +6,7 @@ from caas_worker.model import Profile
 from caas_worker.strategies.base import Change, Component, dbs_is_valid
 
 FOR_GOOD_YEAR = 9999
-"""Of an expiry date that the application gave as infinity (caas_profile_facts)."""
+"""Of an expiry date that the application gave as infinity (caas.profile_facts)."""
 DBS_TERM = timedelta(days=365)
 """How far ahead a renewed check is taken to expire."""
 

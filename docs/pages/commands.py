@@ -41,7 +41,7 @@ WITHOUT_A_DATABASE = {"settings"}
 ENDLESS = {"run", "serve"}
 """They wait for tables that are missing instead of ending; the database has to answer when they start."""
 WITHOUT_OUR_TABLES = {
-    *ENDLESS, "settings", "demo", "verify", "uninstall", "smoke", "warmup", "migrate up", "migrate down",
+    *ENDLESS, "settings", "demo", "verify", "uninstall", "smoke", "migrate up", "migrate down",
     "migrate status", "triggers enable", "triggers disable",
 }  # fmt: skip
 """They do their work, or say what is missing, where nothing is installed."""

@@ -1,39 +1,58 @@
-"""docs/reference/database.md: our tables, functions and watch lists, from the SQL that `migrate up` installs."""
+"""docs/reference/database.md: our tables, views, functions and watch lists, from the SQL that `migrate up` installs."""
 
 import re
+from collections.abc import Callable
 
 from caas_worker.shipped import Shipped
 from caas_worker.sql import statements
 from docs.pages import ddl
 from docs.pages.text import bullets, code, document, listed, paragraph, prose
 
+SOURCE = "caas.source_"
+
+
+def relations() -> list[ddl.Table]:
+    """Every table and view of ours, as the installed files leave them."""
+    shipped = Shipped.load()
+    made = ddl.tables(
+        *(file.text for file in shipped.migrations),
+        *(statements("migrate")[name].decode() for name in ("ledger", "describe_ledger")),
+        *(file.text for file in shipped.views),
+    )
+    return list(made.values())
+
 
 def page() -> str:
     shipped = Shipped.load()
-    tables = ddl.tables(
-        *(file.text for file in shipped.migrations),
-        *(statements("migrate")[name].decode() for name in ("ledger", "describe_ledger")),
-        *(statements("roles")[name].decode() for name in ("rule", "describe_rule")),
-    )
+    tables = [relation for relation in relations() if not relation.is_view]
+    views = [relation for relation in relations() if relation.is_view]
     return document(
         "Database objects",
-        "migrations/ and triggers/",
+        "migrations/, views/, triggers/",
         paragraph(
-            "Everything that `caas-worker migrate up` installs, all in the schema `public` beside the application's "
-            "tables. No table has a foreign key to the application's: its check would lock the application's rows. "
-            "Nobody but their owner and the role `caas_worker` may use any of it until it is granted, except that "
-            "`caas_reader` reads `caas_scores`; see [security](../explanation/security.md)."
+            "Everything that `caas-worker migrate up` installs. It is in the schema `caas`, except the view "
+            "`public.caas_scores`, which your application reads, and the triggers on your tables. No table has a "
+            "foreign key to one of yours: its check would lock your rows. Only their owner and the role `caas_worker` "
+            "may use what is in the schema. You may grant `execute` on `caas.enqueue` (with `usage` on the schema) and "
+            "`select` on `public.caas_scores` to other roles; see [security](../explanation/security.md)."
         ),
+        "## What readers see",
+        *(_view(view, _plain) for view in views if not view.name.startswith(SOURCE)),
         "## Tables",
-        *(_table(table) for table in tables.values() if not table.query),
-        "## Views",
-        *(_view(table) for table in tables.values() if table.query),
+        *map(_table, tables),
+        "## Source views",
+        paragraph(
+            "Your tables as the rules read them: each column by its name, as one type, whatever its type in your "
+            "table. The rules read nothing else of yours. The views read with their owner's rights. While one exists, "
+            "dropping or altering a column that it names fails; see [change a watched "
+            "column](../how-to/change-a-watched-column.md)."
+        ),
+        *(_view(view, prose) for view in views if view.name.startswith(SOURCE)),
         "## Watched tables",
         paragraph(
             "Each watched table has four statement triggers, `caas_mark_insert`, `caas_mark_update`, "
-            "`caas_mark_delete` and `caas_mark_truncate`, on the table itself and on each of its partitions; their "
-            "function `caas_mark_<table>()`; and a guard view `caas_guard_<table>`, always empty, which keeps the "
-            "watched columns from being dropped or changed under the function. A truncate marks everyone."
+            "`caas_mark_delete` and `caas_mark_truncate`, on the table itself and on each of its partitions. They "
+            "call the function `caas.mark_<table>()`. A truncate marks everyone."
         ),
         bullets(_watch(ddl.watch(file.path)) for file in shipped.triggers),
         "## Functions",
@@ -51,16 +70,12 @@ def _table(table: ddl.Table) -> str:
     keys = [f"{code(name)}: {prose(rule)}" for name, rule in table.constraints.items()]
     keys += [f"{code(name)}: {_index(rule)}" for name, rule in table.indexes.items()]
     lines += ["", "Constraints and indexes:", "", bullets(keys)]
-    if rules := [f"{code(name)}: {prose(table.comments[name])}" for name in table.policies if name]:
-        lines += ["", "Row-level security, with these policies:", "", bullets(rules)]
-    if triggers := [f"{code(name)}: {prose(when)}" for name, when in table.triggers.items()]:
-        lines += ["", "Triggers:", "", bullets(triggers)]
     return "\n".join(lines)
 
 
-def _view(view: ddl.Table) -> str:
-    columns = bullets(f"{code(name)}: {prose(view.comments[name])}" for name in view.columns)
-    return "\n".join([f"### {code(view.name)}", "", paragraph(prose(view.comments[""])), "", columns])
+def _view(view: ddl.Table, kind_of: Callable[[str], str]) -> str:
+    columns = [f"{code(name)} {kind_of(kind)}: {prose(view.comments[name])}" for name, kind in view.columns.items()]
+    return "\n".join([f"### {code(view.name)}", "", paragraph(prose(view.comments[""])), "", bullets(columns)])
 
 
 def _plain(kind: str) -> str:

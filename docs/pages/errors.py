@@ -44,13 +44,13 @@ def page() -> str:
         "## Of profiles",
         paragraph(
             "One profile's error is its own: the rest of the batch goes through. These codes stand in the summary of "
-            "`caas-worker drain` (`error_types`), in `caas_recalculation_queue.error` and in `caas_dead_entries.error`."
+            "`caas-worker drain` (`error_types`), in `caas.recalculation_queue.error` and in `caas.dead_entries.error`."
         ),
         bullets(f"{code(name)}: {text}" for name, text in PROFILE_CODES.items()),
         paragraph(
             "A failed profile waits `CAAS_BACKOFF_SECONDS` before its second attempt and twice as long before each "
             "further one, give or take a half at random. After `CAAS_MAX_ATTEMPTS` it is dead: set aside in "
-            "`caas_dead_entries` with its error, message and traceback. It comes back when the profile changes again "
+            "`caas.dead_entries` with its error, message and traceback. It comes back when the profile changes again "
             "or when somebody marks it; see [when scores stand still](../how-to/when-scores-stand-still.md)."
         ),
         paragraph(

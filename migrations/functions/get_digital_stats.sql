@@ -1,5 +1,5 @@
--- The digital statistics of one profile: caas_digital_stats of a list of one, without the id.
-create or replace function get_digital_stats(user_id uuid)
+-- The digital statistics of one profile: caas.digital_stats of a list of one, without the id.
+create or replace function caas.get_digital_stats(user_id uuid)
 returns table (
     google_calendar_synced boolean,
     google_classroom_synced boolean,
@@ -13,7 +13,8 @@ as $function$
         s.google_calendar_synced,
         s.google_classroom_synced,
         s.virtual_usage_rate
-    from public.caas_digital_stats(array[user_id]) as s;
+    from caas.digital_stats(array[user_id]) as s;
 $function$;
 
-comment on function get_digital_stats(uuid) is 'Digital statistics of one profile; one row, also for an unknown id.';
+comment on function caas.get_digital_stats(uuid) is
+    'Digital statistics of one profile; one row, also for an unknown id.';

@@ -1,5 +1,5 @@
--- The network statistics of one profile: caas_network_stats of a list of one, without the id.
-create or replace function get_network_stats(user_id uuid)
+-- The network statistics of one profile: caas.network_stats of a list of one, without the id.
+create or replace function caas.get_network_stats(user_id uuid)
 returns table (
     referral_count integer,
     connection_count integer,
@@ -13,7 +13,8 @@ as $function$
         s.referral_count,
         s.connection_count,
         s.is_agent_referred
-    from public.caas_network_stats(array[user_id]) as s;
+    from caas.network_stats(array[user_id]) as s;
 $function$;
 
-comment on function get_network_stats(uuid) is 'Network statistics of one profile; one row, also for an unknown id.';
+comment on function caas.get_network_stats(uuid) is
+    'Network statistics of one profile; one row, also for an unknown id.';

@@ -1,5 +1,5 @@
--- The performance statistics of one profile: caas_performance_stats of a list of one, without the id.
-create or replace function get_performance_stats(user_id uuid)
+-- The performance statistics of one profile: caas.performance_stats of a list of one, without the id.
+create or replace function caas.get_performance_stats(user_id uuid)
 returns table (
     avg_rating numeric,
     completed_sessions integer,
@@ -17,8 +17,8 @@ as $function$
         s.retention_rate,
         s.manual_session_log_rate,
         s.completed_free_sessions_count
-    from public.caas_performance_stats(array[user_id]) as s;
+    from caas.performance_stats(array[user_id]) as s;
 $function$;
 
-comment on function get_performance_stats(uuid) is
+comment on function caas.get_performance_stats(uuid) is
     'Performance statistics of one profile; one row, also for an unknown id.';

@@ -28,7 +28,7 @@ def add_taught_tutor(app: Rows) -> UUID:
 
 def compare(app: Rows) -> None:
     """The quality tables are what the oracle says of the time that they were computed at."""
-    QualityTables.load(app).compare(one(app, "select max(calculated_at) from tutor_scores"))
+    QualityTables.load(app).compare(one(app, "select max(calculated_at) from caas.tutor_scores"))
 
 
 def today(app: Rows) -> str:
@@ -42,7 +42,7 @@ def test_cron_has_everything_built_anew_and_gets_one_json_document(product: Prod
     assert (said["tutors"], said["successes"], said["failures"], said["success_rate"]) == (3, 3, 0, 100.0)
     assert (said["rows"], said["day"], said["errors"]) == (3 * (4 + 3), today(app), {})
     assert sorted(of["profile_id"] for of in said["results"]) == sorted(map(str, tutors))
-    app.execute("update tutor_daily_aggregates set sessions = 9, sessions_completed = 9")
+    app.execute("update caas.tutor_daily_aggregates set sessions = 9, sessions_completed = 9")
     assert product.call("aggregate", "--quiet") == ""
     assert product.said == ""
     compare(app)
@@ -57,7 +57,7 @@ def test_a_past_day_is_filled_in_once(product: Product, app: Rows) -> None:
     assert result["changes"]["30day"]["sessions_completed"] == {"before": None, "after": 1}
     product.call("aggregate", "--date", day, "--tutors", str(tutor), "--verbose")
     assert "1 had metrics of that day, which stay as they were published" in product.said
-    assert one(app, "select count(*) from tutor_performance_metrics where calculation_date = %s", day) == 3
+    assert one(app, "select count(*) from caas.tutor_performance_metrics where calculation_date = %s", day) == 3
     assert "sessions_completed" in product.call(
         "aggregate", "--date", str(datetime.now(UTC).date() - 9 * DAY), "--diff"
     )
@@ -65,7 +65,7 @@ def test_a_past_day_is_filled_in_once(product: Product, app: Rows) -> None:
 
 def test_who_fails_is_set_aside_and_told_with_exit_code_1(product: Product, app: Rows) -> None:
     tutors = [add_taught_tutor(app) for _ in range(3)]
-    app.execute(f"alter table caas_scores add constraint not_this_one check (profile_id <> '{tutors[1]}') not valid")
+    app.execute(f"alter table caas.scores add constraint not_this_one check (profile_id <> '{tutors[1]}') not valid")
     printed = product.call("aggregate", code=1)
     assert printed == f"{tutors[1]} failed CACHE_REFUSED\n"
     assert "3 tutors, 2 succeeded, 1 failed (66.67 %)" in product.said
@@ -78,8 +78,8 @@ def test_who_fails_is_set_aside_and_told_with_exit_code_1(product: Product, app:
 
 def test_ctrl_c_leaves_what_was_begun_in_the_queue(product: Product, app: Rows, eventually: Wait) -> None:
     tutors = [add_taught_tutor(app) for _ in range(3)]
-    app.execute("select caas_recalculate(%s, 'held')", (tutors[:1],))
-    app.execute("select caas_claim(10, gen_random_uuid(), interval '1 h')")
+    app.execute("select caas.recalculate(%s, 'held')", (tutors[:1],))
+    app.execute("select caas.claim(10, gen_random_uuid(), interval '1 h')")
     process = product.start("aggregate", "--json")
     eventually(lambda: total(app, tutors[1]) is not None and total(app, tutors[2]) is not None)
     assert process.poll() is None  # it waits for what somebody else holds
@@ -89,8 +89,8 @@ def test_ctrl_c_leaves_what_was_begun_in_the_queue(product: Product, app: Rows, 
     said = json.loads(out)
     assert (said["interrupted"], said["successes"], said["failures"]) == (True, 2, 1)
     assert said["errors"][str(tutors[0])].startswith("INTERRUPTED")
-    assert one(app, "select count(*) from caas_recalculation_queue where profile_id = %s", tutors[0]) == 1
-    app.execute("update caas_recalculation_queue set lease_until = now() - interval '1 s'")
+    assert one(app, "select count(*) from caas.recalculation_queue where profile_id = %s", tutors[0]) == 1
+    app.execute("update caas.recalculation_queue set lease_until = now() - interval '1 s'")
     assert product.read("drain")["remaining"] == 0
     compare(app)
 
@@ -99,7 +99,7 @@ def test_running_workers_share_the_work(product: Product, app: Rows, eventually:
     tutors = [add_taught_tutor(app) for _ in range(5)]
     product.start("run", "--workers", "2")
     eventually(lambda: all(total(app, tutor) is not None for tutor in tutors))
-    app.execute("update tutor_daily_aggregates set sessions = 9, sessions_completed = 9")
+    app.execute("update caas.tutor_daily_aggregates set sessions = 9, sessions_completed = 9")
     assert product.read("aggregate", "--json")["successes"] == 5
     compare(app)
 
@@ -108,14 +108,15 @@ def test_what_is_too_old_goes_into_the_archive(product: Product, app: Rows, tmp_
     tutor, archive = add_taught_tutor(app), tmp_path / "metrics.jsonl"
     for age in (90, 91, 92):
         app.execute(
-            "insert into tutor_performance_metrics (profile_id, time_window, calculation_date, sessions_completed, "
-            "no_show_count, calculated_at) values (%s, '7day', (now() at time zone 'UTC')::date - %s, 1, 0, now())",
+            "insert into caas.tutor_performance_metrics (profile_id, time_window, calculation_date, "
+            "sessions_completed, no_show_count, calculated_at) "
+            "values (%s, '7day', (now() at time zone 'UTC')::date - %s, 1, 0, now())",
             (tutor, age),
         )
     for unwritable in (tmp_path / "no" / "such", Path("/dev/full")):
         product.call("aggregate", "--cleanup", "--archive", str(unwritable), code=2)
         assert f"caas-worker: --archive {unwritable}: " in product.said
-    assert one(app, "select count(*) from tutor_performance_metrics where time_window = '7day'") in (3, 4)
+    assert one(app, "select count(*) from caas.tutor_performance_metrics where time_window = '7day'") in (3, 4)
     said = product.read("aggregate", "--cleanup", "--archive", str(archive), "--json")
     assert said["removed"] == 2
     rows = [json.loads(line) for line in archive.read_text().splitlines()]
@@ -123,7 +124,7 @@ def test_what_is_too_old_goes_into_the_archive(product: Product, app: Rows, tmp_
         (str(tutor), "7day", 1)
     }
     assert len({row["calculation_date"] for row in rows}) == 2
-    assert one(app, "select count(*) from tutor_performance_metrics where time_window = '7day'") == 2
+    assert one(app, "select count(*) from caas.tutor_performance_metrics where time_window = '7day'") == 2
 
 
 def test_bad_words_and_a_database_that_is_not_there_are_a_sentence(

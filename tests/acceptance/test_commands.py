@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from caas_worker import __version__
-from caas_worker.catalog import RELATIONS
 from tests.acceptance.conftest import Product
 from tests.people import Rows, add_client, add_review, add_tutor, publish_rules, total
 
@@ -29,8 +28,8 @@ def test_a_database_that_is_in_order_passes_verify(product: Product) -> None:
 def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> None:
     app.execute("drop trigger caas_mark_update on bookings")
     app.execute("alter table listings disable trigger caas_mark_delete")
-    app.execute("drop view caas_guard_profiles cascade")
-    app.execute("drop index caas_scores_to_sweep")
+    app.execute("drop view caas.source_listings")
+    app.execute("drop index caas.scores_to_sweep")
     app.execute("drop index bookings_of_a_listing_by_time")
     app.execute("alter table profiles drop column bio cascade")
     faults = {
@@ -40,13 +39,14 @@ def test_verify_names_each_fault_and_the_remedy(product: Product, app: Rows) -> 
     }
     assert faults.keys() == {
         "application: profiles.bio",
-        "index: caas_scores_to_sweep",
-        "trigger: bookings",
-        "trigger: listings",
-        "guard: caas_guard_profiles",
+        "index: scores_to_sweep",
+        "trigger: public.bookings",
+        "trigger: public.listings",
+        "source view: caas.source_listings",
+        "source view: caas.source_profiles",
     }
-    assert "caas-worker migrate up" in faults["trigger: bookings"]
-    assert "caas-worker triggers enable" in faults["trigger: listings"]
+    assert "caas-worker migrate up" in faults["trigger: public.bookings"]
+    assert "caas-worker triggers enable" in faults["trigger: public.listings"]
     hints = [check["todo"] for check in _checks(product) if check["hint"] and not check["ok"]]
     assert hints == [
         "statistics read the whole table; run: create index concurrently on bookings (listing_id, scheduled_start)"
@@ -68,7 +68,7 @@ def test_cron_gets_one_json_summary(product: Product, app: Rows) -> None:
 
 
 def test_cron_is_not_told_of_a_failure_for_a_profile_that_never_was(product: Product, app: Rows) -> None:
-    app.execute("select caas_enqueue(array[%s], 'typing error')", (uuid4(),))
+    app.execute("select caas.enqueue(array[%s], 'typing error')", (uuid4(),))
     summary = product.read("drain")
     assert (summary["failed"], summary["error_types"]) == (1, {"PROFILE_NOT_FOUND": 1})
 
@@ -92,7 +92,7 @@ def test_a_recalculation_names_the_profiles_that_do_not_exist(product: Product, 
 
 def test_where_one_profile_stands(product: Product, app: Rows) -> None:
     tutor = add_tutor(app)
-    app.execute("select caas_fold(100)")
+    app.execute("select caas.fold(100)")
     assert product.read("queue", "status", "--profile", str(tutor), "--json")["state"] == "ready"
     assert product.read("queue", "status", "--json")["ready"] == 1
     product.call("drain")
@@ -122,8 +122,9 @@ def test_uninstall_leaves_the_application_as_it_was(product: Product, app: Rows)
     product.call("uninstall", code=1)
     product.call("uninstall", "--yes")
     add_review(app, add_client(app), tutor, 5)
-    left = app.execute("select count(*) from pg_class where relname ~ %s", (RELATIONS,)).fetchone()
-    assert left == (0,)
+    left = app.execute("select to_regnamespace('caas'), to_regclass('public.caas_scores')").fetchone()
+    assert left == (None, None)
+    assert app.execute("select count(*) from pg_trigger where tgname like 'caas%'").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_what_falls_due_is_swept_from_cron(product: Product, app: Rows) -> None:
     tutor = add_tutor(app, dbs_verified=True, dbs_expiry_date=datetime.now(UTC) + timedelta(days=1))
     product.read("drain")
     assert product.read("sweep", "--json") == {"marked": 0}
-    app.execute("update caas_scores set next_due_at = now()")
+    app.execute("update caas.scores set next_due_at = now()")
     assert product.read("sweep", "--json", "--max-profiles", "5") == {"marked": 1}
     assert "0 marked" in (product.call("sweep") or product.said)
     assert product.read("drain")["processed"] == 1
@@ -186,7 +187,7 @@ def test_what_falls_due_is_swept_from_cron(product: Product, app: Rows) -> None:
 def test_an_operator_lists_and_retries_what_was_set_aside(product: Product, app: Rows) -> None:
     publish_rules(app)
     tutor = add_tutor(app)
-    app.execute("alter table caas_scores add constraint nobody_may_be_scored check (total_score > 100) not valid")
+    app.execute("alter table caas.scores add constraint nobody_may_be_scored check (total_score > 100) not valid")
     summary = product.read("drain", code=1, CAAS_MAX_ATTEMPTS="1")
     assert (summary["dead"], summary["error_types"]) == (1, {"CACHE_REFUSED": 1})
     [entry] = product.read("queue", "failed", "--json")
@@ -196,7 +197,7 @@ def test_an_operator_lists_and_retries_what_was_set_aside(product: Product, app:
     assert "is no time" in product.said
     product.call("queue", "retry", code=2)
     assert "Say whom" in product.said
-    app.execute("alter table caas_scores drop constraint nobody_may_be_scored")
+    app.execute("alter table caas.scores drop constraint nobody_may_be_scored")
     assert product.read("queue", "retry", "--all", "--json") == {"retried": 1, "profile_ids": [str(tutor)]}
     assert product.read("drain")["processed"] == 1
     product.call("queue", "retry", str(tutor))
@@ -207,7 +208,7 @@ def test_an_older_release_waits_until_an_operator_makes_its_rules_the_published_
     product: Product, app: Rows
 ) -> None:
     product.read("drain")
-    app.execute("update caas_rules set version = 'tutor-v99' where role_type = 'TUTOR'")
+    app.execute("update caas.rules set version = 'tutor-v99' where role_type = 'TUTOR'")
     product.call("drain", code=7)
     assert "Other rules are published than this installation has: TUTOR tutor-v99" in product.said
     standing = {rule["role"]: rule["standing"] for rule in product.read("rules", "status", "--json")}

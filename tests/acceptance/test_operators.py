@@ -56,9 +56,9 @@ def test_bad_words_are_a_sentence(product: Product, app: Rows) -> None:
 
 def test_dead_entries_are_forgotten_for_good_only_when_told(product: Product, app: Rows) -> None:
     tutor = add_tutor(app, dbs_expiry_date="2030-01-01")
-    app.execute("delete from caas_changes")
+    app.execute("delete from caas.changes")
     app.execute(
-        "insert into caas_dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
+        "insert into caas.dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
         "last_changed_at, died_at) "
         "values (%s, 'STRATEGY_FAILED', 'm', 4, '{test}', now(), now(), now() - interval '9 d')",
         (tutor,),
@@ -84,7 +84,7 @@ def test_what_postgresql_says_of_a_row_is_for_a_terminal_and_no_log(product: Pro
     app.execute(
         "create function refuse() returns trigger language plpgsql as "
         "$$ begin raise exception 'not %', (select display_name from public.profiles limit 1); end $$; "
-        "create trigger refuse before insert on caas_holds for each statement execute function refuse()"
+        "create trigger refuse before insert on caas.holds for each statement execute function refuse()"
     )
     product.call("score", "hold", str(tutor), "--score", "1", "--reason", "a test", code=1)
     assert product.said == "caas-worker: DatabaseError [P0001]\n"

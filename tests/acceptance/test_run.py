@@ -16,7 +16,7 @@ def alive(pid: int) -> bool:
 
 
 def workers(app: Rows) -> list[int]:
-    return [row[0] for row in app.execute("select pid from caas_workers order by pid").fetchall()]
+    return [row[0] for row in app.execute("select pid from caas.workers order by pid").fetchall()]
 
 
 def test_a_score_follows_a_write_within_a_second(product: Product, app: Rows, eventually: Wait) -> None:
@@ -26,7 +26,7 @@ def test_a_score_follows_a_write_within_a_second(product: Product, app: Rows, ev
     app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
     eventually(lambda: total(app, tutor) == 36)
     delay = app.execute(
-        "select extract(epoch from calculated_at - source_changed_at) from caas_scores where profile_id = %s", (tutor,)
+        "select extract(epoch from calculated_at - source_changed_at) from caas.scores where profile_id = %s", (tutor,)
     ).fetchone()
     assert delay is not None
     assert delay[0] < 1

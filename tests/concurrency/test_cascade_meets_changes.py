@@ -15,7 +15,7 @@ Drain = Callable[..., Summary]
 
 
 def team(app: Rows, agent: UUID, what: str) -> Any:
-    row = app.execute("select score_inputs -> %s from caas_scores where profile_id = %s", (what, agent)).fetchone()
+    row = app.execute("select score_inputs -> %s from caas.scores where profile_id = %s", (what, agent)).fetchone()
     return row[0] if row else None
 
 
@@ -31,7 +31,7 @@ def test_who_becomes_an_agent_while_a_recruit_is_being_published_hears_of_it(
     slow.fold(whole=True)
     claim = slow.claimant.claim(10, whole=True)
     scored = slow.score(claim)
-    pause = Pause(app, "caas_recalculation_queue")  # reached by the delete of the entry, after the cascade
+    pause = Pause(app, "caas.recalculation_queue")  # reached by the delete of the entry, after the cascade
     with pause.during(lambda: slow.publish(claim, scored)):
         app.execute("update profiles set roles = '{AGENT}' where id = %s", (agent,))
         quick.fold(whole=True)
@@ -46,8 +46,8 @@ def test_who_was_a_tutor_only_between_two_computations_is_no_recruit_any_more(ap
     connect_people(app, agent, client, "AGENT_REFERRAL")
     drain()
     app.execute("update profiles set roles = '{TUTOR}' where id = %s", (client,))
-    app.execute("delete from caas_changes")
-    app.execute("select caas_enqueue(%s, 'asked')", ([agent],))
+    app.execute("delete from caas.changes")
+    app.execute("select caas.enqueue(%s, 'asked')", ([agent],))
     drain()
     assert team(app, agent, "recruits") == 1
     app.execute("update profiles set roles = '{CLIENT}' where id = %s", (client,))

@@ -31,7 +31,7 @@ from tests.proof.tables import PUBLISHED, QualityTables
 
 NOW = datetime(2026, 6, 17, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-QUEUE = ("caas_changes", "caas_recalculation_queue", "caas_touched_cells", "caas_dead_entries")
+QUEUE = ("caas.changes", "caas.recalculation_queue", "caas.touched_cells", "caas.dead_entries")
 
 MakeLine = Callable[..., Line]
 
@@ -59,7 +59,7 @@ def take(line: Line) -> Claim:
 
 def lapse(app: Rows, line: Line) -> None:
     """Every lease ends, and this worker notices."""
-    app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+    app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
     line.wake(whole=True)
 
 
@@ -71,8 +71,8 @@ def all_is_true(app: Rows) -> None:
     """Nothing is left to do, and every table is what the rows say."""
     assert [one(app, f"select count(*) from {table}") for table in QUEUE] == [0] * len(QUEUE)
     QualityTables.load(app).compare(NOW)
-    cells = "select * from caas_pair_cells order by profile_id, bucket, other_id"
-    counted = "select * from caas_count_pairs(array(select id from profiles)) order by profile_id, bucket, other_id"
+    cells = "select * from caas.pair_cells order by profile_id, bucket, other_id"
+    counted = "select * from caas.count_pairs(array(select id from profiles)) order by profile_id, bucket, other_id"
     assert app.execute(cells.encode()).fetchall() == app.execute(counted.encode()).fetchall()
 
 
@@ -129,7 +129,7 @@ CHANGES = (
 
 def snapshot(app: Rows) -> list[Any]:
     """Every row of ours and where it stands."""
-    tables = ("caas_pair_cells", "caas_pair_sums", "caas_cell_states", "caas_daily_events", "caas_scores",
+    tables = ("caas.pair_cells", "caas.pair_sums", "caas.cell_states", "caas.daily_events", "caas.scores",
               *PUBLISHED, *QUEUE)  # fmt: skip
     query = "select ctid::text, xmin::text, t.* from {} as t order by t.ctid"
     return [app.execute(query.format(table).encode()).fetchall() for table in tables]
@@ -145,7 +145,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
         school = School.founded(app)
         if known:
             drain(newer)
-            app.execute("select caas_enqueue_everyone('test', 90)")
+            app.execute("select caas.enqueue_everyone('test', 90)")
         claim = take(older)
         assert school.tutor in claim.profile_ids
         scored = older.score(claim) if computed else None
@@ -171,7 +171,7 @@ def test_a_worker_that_lost_its_lease_to_one_that_is_not_ready_yet(
         if known:
             drain(newer)
             app.execute("update bookings set tech_issue = true where id in (%s, %s)", (school.first, school.second))
-            app.execute("select caas_enqueue(array[%s::uuid], 'test')", (school.novice,))
+            app.execute("select caas.enqueue(array[%s::uuid], 'test')", (school.novice,))
         claim = take(older)
         scored = older.score(claim) if computed else None
         lapse(app, newer)
@@ -210,8 +210,8 @@ def test_a_change_while_a_batch_is_under_way_is_computed_again(
 def alone(school: School, newer: Line) -> None:
     """Everyone who is marked is computed but the tutor."""
     newer.fold(whole=True)
-    school.app.execute("update caas_recalculation_queue set priority = 0 where profile_id <> %s", (school.tutor,))
-    for _ in range(one(school.app, "select count(*) from caas_recalculation_queue where priority = 0")):
+    school.app.execute("update caas.recalculation_queue set priority = 0 where profile_id <> %s", (school.tutor,))
+    for _ in range(one(school.app, "select count(*) from caas.recalculation_queue where priority = 0")):
         newer.run_batch(1, whole=True)
 
 
@@ -221,8 +221,8 @@ def move_and_overtake(school: School, session: UUID, newer: Line) -> None:
     Two folders may share the marks of one statement: each takes what the other has not locked.
     """
     school.app.execute("update bookings set listing_id = %s where id = %s", (school.others, session))
-    marks = one(school.app, "select array_agg(id) from caas_changes where listing_id = %s", school.others)
-    school.app.execute("select caas_fold(100, 0, %s)", (marks,))
+    marks = one(school.app, "select array_agg(id) from caas.changes where listing_id = %s", school.others)
+    school.app.execute("select caas.fold(100, 0, %s)", (marks,))
     assert newer.run_batch(100, whole=True)
 
 
@@ -265,7 +265,7 @@ def test_a_session_that_moves_before_its_quality_is_written(
     scored = older.score(claim)
     holding = connect(autocommit=False)
     holding.execute(
-        "insert into session_scores values (%s, 'sqs', %s, null, now(), 0, 'risk', '{}', 'sqs-v1', now())",
+        "insert into caas.session_scores values (%s, 'sqs', %s, null, now(), 0, 'risk', '{}', 'sqs-v1', now())",
         (waited_for, school.tutor),
     )
     with meanwhile(lambda: older.publish(claim, scored), finally_=holding.rollback):
@@ -286,32 +286,36 @@ ONE_MOMENT = """
         s.taught_until,
         m.performance_tier as shown_tier,
         m.sessions_completed,
-        array(select distinct t.calculated_at from tutor_scores as t where t.profile_id = c.profile_id) as scores_at,
+        array(
+            select distinct t.calculated_at from caas.tutor_scores as t where t.profile_id = c.profile_id
+        ) as scores_at,
         array(
             select distinct w.calculated_at
-            from tutor_performance_metrics as w
+            from caas.tutor_performance_metrics as w
             where w.profile_id = c.profile_id and w.calculation_date = m.calculation_date
         ) as metrics_at,
-        (select t.calculated_at from tutor_performance_summaries as t where t.profile_id = c.profile_id) as summary_at,
         (
-            select t.level from tutor_scores as t where t.profile_id = c.profile_id and t.score_type = 'ths'
+            select t.calculated_at from caas.tutor_performance_summaries as t where t.profile_id = c.profile_id
+        ) as summary_at,
+        (
+            select t.level from caas.tutor_scores as t where t.profile_id = c.profile_id and t.score_type = 'ths'
         ) as health,
         (
-            select count(*) from tutor_alerts as a
+            select count(*) from caas.tutor_alerts as a
             where a.profile_id = c.profile_id and a.alert_type = 'high_reliability_risk' and a.status = 'open'
         ) as alerts,
         (
-            select coalesce(sum(d.sessions_completed), 0) from tutor_daily_aggregates as d
+            select coalesce(sum(d.sessions_completed), 0) from caas.tutor_daily_aggregates as d
             where d.profile_id = c.profile_id
         ) as taught,
         (
-            select count(*) from session_scores as q where q.profile_id = c.profile_id and q.score_type = 'sqs'
+            select count(*) from caas.session_scores as q where q.profile_id = c.profile_id and q.score_type = 'sqs'
         ) as judged
-    from caas_scores as c
-    inner join caas_cell_states as s on s.profile_id = c.profile_id
+    from caas.scores as c
+    inner join caas.cell_states as s on s.profile_id = c.profile_id
     inner join lateral (
         select w.*
-        from tutor_performance_metrics as w
+        from caas.tutor_performance_metrics as w
         where w.profile_id = c.profile_id and w.time_window = '30day'
         order by w.calculation_date desc
         limit 1

@@ -32,7 +32,7 @@ def offer_help(app: Rows, tutor: UUID) -> None:
 
 def left(app: Rows) -> tuple[int, int]:
     """Marks and entries."""
-    return one(app, "select count(*) from caas_changes"), one(app, "select count(*) from caas_recalculation_queue")
+    return one(app, "select count(*) from caas.changes"), one(app, "select count(*) from caas.recalculation_queue")
 
 
 def test_a_change_that_is_uncommitted_while_its_profile_is_claimed_is_found_when_it_commits(
@@ -41,7 +41,7 @@ def test_a_change_that_is_uncommitted_while_its_profile_is_claimed_is_found_when
     tutor = add_tutor(app)
     application = connect(autocommit=False)
     offer_help(application, tutor)
-    app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))  # a mark with a higher id than the open one's
+    app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))  # a mark with a higher id than the open one's
     claim = fold_and_claim(line)
     line.publish(claim, line.score(claim))
     assert (total(app, tutor), left(app)) == (32, (0, 0))
@@ -94,7 +94,7 @@ def test_a_fold_that_meets_a_publishing_batch_waits_and_makes_a_new_entry(
     claim = fold_and_claim(line)
     scored = line.score(claim)
     offer_help(app, tutor)
-    pause = Pause(app, "caas_scores")
+    pause = Pause(app, "caas.scores")
     with (
         pause.during(lambda: line.publish(claim, scored)),
         meanwhile(lambda: make_line().fold(whole=True), finally_=pause.resume),
@@ -113,7 +113,7 @@ def test_a_batch_that_meets_an_uncommitted_fold_waits_and_leaves_its_entry(
     scored = line.score(claim)
     offer_help(app, tutor)
     folder = connect(autocommit=False)
-    folder.execute("select caas_fold(100)")
+    folder.execute("select caas.fold(100)")
     with meanwhile(lambda: line.publish(claim, scored), finally_=folder.commit):
         until(lambda: waiting(app), "the batch to wait for the fold")
     assert (total(app, tutor), left(app)) == (32, (0, 1))
@@ -124,7 +124,7 @@ def test_a_batch_that_meets_an_uncommitted_fold_waits_and_leaves_its_entry(
 def test_a_fold_that_is_undone_leaves_its_marks(app: Rows, connect: Connect, drain: Drain) -> None:
     tutor = add_tutor(app)
     folder = connect(autocommit=False)
-    folder.execute("select caas_fold(100)")
+    folder.execute("select caas.fold(100)")
     summary = drain()
     assert (summary.processed, summary.remaining) == (0, 1)
     folder.rollback()
@@ -140,9 +140,9 @@ def test_a_batch_cannot_be_taken_over_between_its_check_and_its_write(
     slow, quick = make_line(), make_line()
     claim = fold_and_claim(slow)
     scored = slow.score(claim)
-    app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+    app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
     offer_help(app, tutor)
-    pause = Pause(app, "caas_scores")
+    pause = Pause(app, "caas.scores")
     with pause.during(lambda: slow.publish(claim, scored)) as publishing:
         quick.claimant.wake(now=True)
         stolen = quick.claimant.claim(100, whole=True)
@@ -189,8 +189,8 @@ def test_a_worker_that_stands_still_in_the_middle_of_its_transaction_does_not_ho
         pytest.raises(CaasError, match="idle"),
         db.transaction() as standing_still,
     ):
-        standing_still.execute("select from caas_recalculation_queue for update")
-        app.execute("select from caas_recalculation_queue for update")
+        standing_still.execute("select from caas.recalculation_queue for update")
+        app.execute("select from caas.recalculation_queue for update")
         standing_still.execute("select")
     drain()
     assert total(app, tutor) == 32
@@ -200,7 +200,7 @@ def sessions(app: Rows) -> dict[UUID, int]:
     """Completed sessions that the tutors' scores count."""
     return dict(
         app.execute(
-            "select profile_id, (score_inputs ->> 'completed_sessions')::int from caas_scores where role_type = 'TUTOR'"
+            "select profile_id, (score_inputs ->> 'completed_sessions')::int from caas.scores where role_type = 'TUTOR'"
         ).fetchall()
     )
 
@@ -208,13 +208,13 @@ def sessions(app: Rows) -> dict[UUID, int]:
 def test_two_drains_share_the_work_and_each_profile_is_published_once(app: Rows, make_line: MakeLine) -> None:
     tutors = [add_tutor(app) for _ in range(60)]
     forget_marks(app)
-    app.execute("select caas_enqueue(%s, 'asked')", (tutors,))
+    app.execute("select caas.enqueue(%s, 'asked')", (tutors,))
     app.execute("create table published (profile_id uuid)")
     app.execute(
         "create function note() returns trigger language plpgsql as "
         "$$ begin insert into public.published values (new.profile_id); return null; end $$"
     )
-    app.execute("create trigger noting after insert or update on caas_scores for each row execute function note()")
+    app.execute("create trigger noting after insert or update on caas.scores for each row execute function note()")
     one_worker, another = make_line(), make_line()
     with meanwhile(lambda: [one_worker.fold().found_any or one_worker.run_batch(3) for _ in range(40)]):
         for _ in range(40):

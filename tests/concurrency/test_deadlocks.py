@@ -39,7 +39,7 @@ def test_three_folders_and_three_cachers_in_any_order_never_deadlock(app: Rows, 
 
     def _mark_and_fold(line: Line, chance: random.Random) -> int:
         with line.db.transaction() as connection:
-            connection.execute("select caas_enqueue(%s, 'asked')", (chance.sample(tutors, 40),))
+            connection.execute("select caas.enqueue(%s, 'asked')", (chance.sample(tutors, 40),))
         return line.fold(whole=True).marks
 
     def cache(seed: int) -> int:
@@ -66,8 +66,8 @@ def test_three_folders_and_three_cachers_in_any_order_never_deadlock(app: Rows, 
     def _let_lapse(line: Line, profile_ids: list[UUID]) -> None:
         with line.db.transaction() as connection:
             connection.execute(
-                "with taken as (select profile_id from caas_recalculation_queue where profile_id = any(%s) "
-                "order by profile_id for update skip locked) update caas_recalculation_queue as q "
+                "with taken as (select profile_id from caas.recalculation_queue where profile_id = any(%s) "
+                "order by profile_id for update skip locked) update caas.recalculation_queue as q "
                 "set lease_until = clock_timestamp() from taken "
                 "where q.profile_id = taken.profile_id and token is not null",
                 (profile_ids,),

@@ -21,7 +21,7 @@ def _set(db: Database, tutor: UUID) -> None:
 
 
 def _published(app: Rows, tutor: UUID) -> tuple[Any, ...] | None:
-    return app.execute("select total_score, computed_score from caas_scores where profile_id = %s", (tutor,)).fetchone()
+    return app.execute("select total_score, computed_score from caas.scores where profile_id = %s", (tutor,)).fetchone()
 
 
 def test_a_hold_set_between_the_statistics_and_the_cache(app: Rows, db: Database, line: Line, drain: Drain) -> None:
@@ -58,13 +58,13 @@ def test_a_hold_waits_for_the_batch_that_is_publishing_and_outlives_it(
     drain()
     if hold_first:
         _set(db, tutor)
-    app.execute("select caas_enqueue(array[%s::uuid], 'test')", (tutor,))
+    app.execute("select caas.enqueue(array[%s::uuid], 'test')", (tutor,))
     line.fold()
     claim = line.claimant.claim(10)
     scored = line.score(claim)
     publishing = connect(autocommit=False)
     publishing.execute(
-        "select * from caas_cache(%s, %s, %s, '{}', false, %s)",
+        "select * from caas.cache(%s, %s, %s, '{}', false, %s)",
         (
             claim.token,
             claim.profile_ids,

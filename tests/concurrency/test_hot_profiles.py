@@ -63,7 +63,7 @@ def write(application: Rows, tutors: list[UUID], chance: random.Random, end: flo
 def cached(app: Rows) -> list[tuple[Any, ...]]:
     return app.execute(
         "select s.profile_id, s.total_score, s.score_breakdown, s.score_inputs, p.caas_score "
-        "from caas_scores as s inner join profiles as p on p.id = s.profile_id order by s.profile_id"
+        "from caas.scores as s inner join profiles as p on p.id = s.profile_id order by s.profile_id"
     ).fetchall()
 
 

@@ -63,8 +63,8 @@ def test_a_worker_is_no_party_to_the_applications_serializable_transactions(
     drain()
     first, second = two
     for application in two:
-        assert one(application, "select total_score from caas_scores where profile_id = %s", tutor) == 32
-        assert one(application, "select count(*) from caas_recalculation_queue") == 0
+        assert one(application, "select total_score from caas.scores where profile_id = %s", tutor) == 32
+        assert one(application, "select count(*) from caas.recalculation_queue") == 0
     add_review(first, client, tutor, 5)
     app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
     assert drain().processed == 1
@@ -83,7 +83,7 @@ def test_a_repeatable_read_transaction_may_update_a_row_whose_score_did_not_chan
     drain()
     application, _ = two
     assert one(application, "select caas_score from profiles where id = %s", tutor) == 32
-    app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
     assert drain().processed == 1
     application.execute("update profiles set bio = 'Hello' where id = %s", (tutor,))
     application.commit()

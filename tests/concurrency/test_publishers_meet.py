@@ -66,14 +66,14 @@ def drain(line: Line) -> None:
 
 def claim_of(app: Rows, line: Line, *profile_ids: UUID) -> Claim:
     """A batch of just these."""
-    app.execute("update caas_recalculation_queue set priority = 0 where profile_id = any(%s)", (list(profile_ids),))
+    app.execute("update caas.recalculation_queue set priority = 0 where profile_id = any(%s)", (list(profile_ids),))
     claim = line.claimant.claim(len(profile_ids), whole=True)
     assert set(claim.profile_ids) == set(profile_ids)
     return claim
 
 
 def nothing_is_left(app: Rows) -> None:
-    for table in ("caas_changes", "caas_recalculation_queue", "caas_touched_cells", "caas_dead_entries"):
+    for table in ("caas.changes", "caas.recalculation_queue", "caas.touched_cells", "caas.dead_entries"):
         assert one(app, f"select count(*) from {table}") == 0, table
 
 
@@ -97,7 +97,7 @@ def test_sessions_that_moved_crosswise_between_two_batches_are_written_once_more
     fold(one_line)
     claims = claim_of(app, one_line, ann, dan), claim_of(app, other_line, bob, cid)
     scored = one_line.score(claims[0]), other_line.score(claims[1])
-    pause = Pause(app, "session_scores")
+    pause = Pause(app, "caas.session_scores")
     with ThreadPoolExecutor(1) as pool, pause.during(lambda: one_line.publish(claims[0], scored[0])) as first:
         second = pool.submit(lambda: other_line.publish(claims[1], scored[1]))
         until(lambda: waiting(app) == 2, "the other batch to wait for what the first one deleted")
@@ -108,7 +108,10 @@ def test_sessions_that_moved_crosswise_between_two_batches_are_written_once_more
     assert sorted(map(sorted, written)) in (
         sorted(map(sorted, [{ann, dan}, {bob, cid}, again])) for again in ({ann, dan}, {bob, cid})
     )
-    assert dict(app.execute("select booking_id, profile_id from session_scores").fetchall()) == {anns: bob, cids: dan}
+    assert dict(app.execute("select booking_id, profile_id from caas.session_scores").fetchall()) == {
+        anns: bob,
+        cids: dan,
+    }
     for line in (one_line, other_line):
         line.claimant.settle()
     drain(one_line)
@@ -131,9 +134,9 @@ def add_alerts(app: Rows, line: Line, count: int, *, backwards: bool) -> list[UU
     alerts = [UUID(int=number + 1) for number in range(count)]
     named = alerts[::-1] if backwards else alerts
     for tutor, alert in zip(people, named, strict=True):
-        app.execute("update tutor_alerts set id = %s where profile_id = %s", (alert, tutor))
-    assert one(app, "select count(*) from tutor_alerts") == count
-    app.execute("select caas_enqueue(%s::uuid[], 'test')", (people,))
+        app.execute("update caas.tutor_alerts set id = %s where profile_id = %s", (alert, tutor))
+    assert one(app, "select count(*) from caas.tutor_alerts") == count
+    app.execute("select caas.enqueue(%s::uuid[], 'test')", (people,))
     fold(line)
     return alerts
 
@@ -158,7 +161,7 @@ def test_a_postman_and_a_batch_over_the_same_alerts_never_deadlock(
         for alert in (reversed(alerts) if letters_backwards else alerts)
     ]
     holding = connect(autocommit=False)
-    holding.execute("select from tutor_alerts where id = %s for update", (alerts[2],))
+    holding.execute("select from caas.tutor_alerts where id = %s for update", (alerts[2],))
     with (
         meanwhile(lambda: line.run_batch(100, whole=True), finally_=holding.rollback) as batch,
         meanwhile(lambda: outbox.record(db, results), finally_=holding.rollback),
@@ -168,7 +171,9 @@ def test_a_postman_and_a_batch_over_the_same_alerts_never_deadlock(
     assert done
     assert done.endings == {"scored": 5}
     assert len(written) == 1
-    states = app.execute("select distinct email_status, last_checked_at, email_attempts from tutor_alerts").fetchall()
+    states = app.execute(
+        "select distinct email_status, last_checked_at, email_attempts from caas.tutor_alerts"
+    ).fetchall()
     assert states == [("sent", NOW, 1)]
 
 
@@ -182,11 +187,11 @@ def test_an_alert_that_is_resolved_by_hand_while_its_tutor_is_published_stays_as
     [alert] = add_alerts(app, line, 1, backwards=False)
 
     def row() -> dict[str, Any]:
-        found = app.cursor(row_factory=dict_row).execute("select * from tutor_alerts").fetchone()
+        found = app.cursor(row_factory=dict_row).execute("select * from caas.tutor_alerts").fetchone()
         assert found
         return found
 
-    pause = Pause(app, "tutor_alerts")
+    pause = Pause(app, "caas.tutor_alerts")
     with pause.during(lambda: tutors.resolve(db, alert, "ann")) as resolving:
         with meanwhile(lambda: line.run_batch(1, whole=True), finally_=pause.resume) as batch:
             until(lambda: waiting(app) == 2, "the batch to wait for the operator")
@@ -197,7 +202,7 @@ def test_an_alert_that_is_resolved_by_hand_while_its_tutor_is_published_stays_as
     stands = row()
     assert (stands["status"], stands["resolved_by"], stands["auto_resolved"]) == ("resolved", "ann", False)
     assert (stands["resolved_at"], stands["score_value"]) == (resolved["resolved_at"], 70)
-    app.execute("select caas_enqueue(array(select profile_id from tutor_alerts), 'test')")
+    app.execute("select caas.enqueue(array(select profile_id from caas.tutor_alerts), 'test')")
     drain(line)
     assert row() == stands  # nor is it raised again
     nothing_is_left(app)

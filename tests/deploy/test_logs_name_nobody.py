@@ -24,8 +24,8 @@ def tutor(app: Rows, drain: Callable[..., Any]) -> UUID:
     """A tutor with a wrong score, for whom nothing new can be published."""
     tutor = add_tutor(app)
     drain()
-    app.execute("update caas_scores set total_score = 99")
-    app.execute("alter table tutor_performance_metrics add constraint nobody check (false) not valid")
+    app.execute("update caas.scores set total_score = 99")
+    app.execute("alter table caas.tutor_performance_metrics add constraint nobody check (false) not valid")
     return tutor
 
 

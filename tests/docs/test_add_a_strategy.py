@@ -15,7 +15,8 @@ FILES = files(ADD_A_STRATEGY)
 
 def test_it_names_the_files_to_write() -> None:
     assert list(FILES) == [
-        "migrations/functions/caas_workshop_stats.sql",
+        "views/workshops.sql",
+        "migrations/functions/workshop_stats.sql",
         "triggers/workshops.sql",
         "caas_worker/strategies/host.py",
         "tests/spec/test_host.py",
@@ -40,7 +41,9 @@ def test_the_entry_point_registers_it_beside_the_tutor_rule(tmp_path: Path, monk
 
 
 def test_the_reference_understands_its_sql(tmp_path: Path) -> None:
-    for name in ("migrations/functions/caas_workshop_stats.sql", "triggers/workshops.sql"):
+    [view] = ddl.tables(FILES["views/workshops.sql"]).values()
+    assert view.columns.keys() == view.comments.keys() - {""}
+    for name in ("migrations/functions/workshop_stats.sql", "triggers/workshops.sql"):
         (tmp_path / Path(name).name).write_text(FILES[name], encoding="utf-8")
-    assert ddl.function(tmp_path / "caas_workshop_stats.sql").comment
+    assert ddl.function(tmp_path / "workshop_stats.sql").comment
     assert ddl.watch(tmp_path / "workshops.sql").arguments["columns"] == ("held_at", "seats", "taken")

@@ -122,7 +122,7 @@ def finish(db: Database, settings: Settings) -> None:
     """Drain to the end; leases of claims that nobody remembers are over."""
     for _ in range(5):
         with db.transaction() as connection:
-            connection.execute("update caas_recalculation_queue set lease_until = now() where token is not null")
+            connection.execute("update caas.recalculation_queue set lease_until = now() where token is not null")
         if worker.drain(worker.line(db, settings), batch_size=100).remaining == 0:
             return
     pytest.fail("the queue is not empty")
@@ -131,10 +131,10 @@ def finish(db: Database, settings: Settings) -> None:
 def wrong(db: Database, settings: Settings) -> list[Any]:
     """Scores and quality scores that are not what the rows say, and cells that nobody will write."""
     with db.transaction() as connection:
-        left = connection.execute("select profile_id, cell, refreshed from caas_touched_cells").fetchall()
+        left = connection.execute("select profile_id, cell, refreshed from caas.touched_cells").fetchall()
         behind = connection.execute(
-            "select p.id, p.caas_score, s.total_score from profiles as p "
-            "inner join caas_scores as s on s.profile_id = p.id where p.caas_score <> s.total_score"
+            "select p.id, p.caas_score, s.total_score from public.profiles as p "
+            "inner join caas.scores as s on s.profile_id = p.id where p.caas_score <> s.total_score"
         ).fetchall()
     report = audit.audit(db, worker.line(db, settings), audit.everyone(db, 100))
     assert report.checked > 1

@@ -54,15 +54,15 @@ LEASED = f"""
     select
         count(*) filter (where lease_until > clock_timestamp() + interval '{LEASE_SECONDS - 0.5} s') as under_way,
         count(*) filter (where lease_until < clock_timestamp() + interval '{LEASE_SECONDS - 0.5} s') as abandoned
-    from caas_recalculation_queue
+    from caas.recalculation_queue
 """
 """Whoever has held a lease for longer than a batch takes is gone."""
 
 UNSETTLED = """
     select
-        (select count(*) from caas_changes) + (select count(*) from caas_recalculation_queue)
-        + (select count(*) from caas_scores where next_due_at <= now())
-        + (select count(*) from caas_cell_states where next_due_at <= now())
+        (select count(*) from caas.changes) + (select count(*) from caas.recalculation_queue)
+        + (select count(*) from caas.scores where next_due_at <= now())
+        + (select count(*) from caas.cell_states where next_due_at <= now())
 """
 """The day's turn and a session that begins are due as well: without them the quality tables hold for now."""
 
@@ -165,7 +165,7 @@ def differences(conninfo: str) -> list[str]:
         now: datetime = one(app, "select now()")
         tables = Tables.load(app)
         QualityTables.load(app).compare(now)
-        rows = app.cursor(row_factory=dict_row).execute("select * from caas_scores").fetchall()
+        rows = app.cursor(row_factory=dict_row).execute("select * from caas.scores").fetchall()
     wanted = expected(tables, now)
     cached = {row["profile_id"]: row for row in rows}
     assert cached.keys() == wanted.keys()
@@ -204,7 +204,7 @@ def rounded(breakdown: Mapping[str, float]) -> dict[str, float]:
 
 
 def scored_since(app: Rows, moment: datetime) -> int:
-    return int(one(app, "select count(*) from caas_scores where calculated_at > %s", moment))
+    return int(one(app, "select count(*) from caas.scores where calculated_at > %s", moment))
 
 
 @pytest.mark.timeout(180)
@@ -239,5 +239,5 @@ def test_workers_killed_every_other_second_and_a_crash_of_the_database_leave_no_
     settle(conninfo)
     assert differences(conninfo) == []
     with psycopg.connect(conninfo) as app:
-        assert one(app, "select count(*) from caas_dead_entries") == 0
-        assert one(app, "select count(*) from caas_scores") == one(app, "select count(*) from profiles") >= PEOPLE
+        assert one(app, "select count(*) from caas.dead_entries") == 0
+        assert one(app, "select count(*) from caas.scores") == one(app, "select count(*) from profiles") >= PEOPLE

@@ -23,12 +23,12 @@ ROOT = ADD_A_STRATEGY.parents[2]
 @pytest.fixture
 def shipped(tmp_path: Path) -> Shipped:
     """What this repository ships, and beside it the page's files."""
-    for folder in ("migrations", "triggers"):
+    for folder in ("migrations", "triggers", "views"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     for name, text in files(ADD_A_STRATEGY).items():
         if name.endswith(".sql"):
             (tmp_path / name).write_text(text, encoding="utf-8")
-    return Shipped.load(tmp_path / "migrations", tmp_path / "triggers")
+    return Shipped.load(tmp_path / "migrations", tmp_path / "triggers", tmp_path / "views")
 
 
 @pytest.fixture
@@ -72,14 +72,14 @@ def test_the_score_says_when_time_will_change_it(app: psycopg.Connection[Any], l
     planned = datetime.now(UTC) + timedelta(days=7)
     hold(app, host, seats=10, taken=5, held_at=planned)
     assert drained_total(app, line, host) == 0
-    assert app.execute("select next_due_at from caas_scores where profile_id = %s", (host,)).fetchone() == (planned,)
+    assert app.execute("select next_due_at from caas.scores where profile_id = %s", (host,)).fetchone() == (planned,)
 
 
 def test_the_statistics_give_each_id_one_row(app: psycopg.Connection[Any], line: Line) -> None:
     host, nobody = add_profile(app, "HOST"), uuid4()
     hold(app, host, seats=4, taken=3)
     rows = app.execute(
-        "select profile_id, held, turnout from caas_workshop_stats(%s)", ([host, nobody, host],)
+        "select profile_id, held, turnout from caas.workshop_stats(%s)", ([host, nobody, host],)
     ).fetchall()
     assert sorted(rows) == sorted([(host, 1, 0.75), (nobody, 0, 0)])
     assert line

@@ -21,7 +21,7 @@ from caas_worker import queue, worker
 from caas_worker.aggregate import aggregate, clean
 from caas_worker.cli import aggregate as command
 from caas_worker.db import Database
-from caas_worker.errors import CaasError, DatabaseError, RulesOutdated, SettingsError
+from caas_worker.errors import CaasError, NotInstalled, RulesOutdated, SettingsError
 from caas_worker.model import Claim, Profile
 from caas_worker.pipeline import Line
 from caas_worker.quality.rules import QualityRules
@@ -125,7 +125,7 @@ def windows(app: Rows, day: date) -> dict[tuple[UUID, str], dict[str, Any]]:
     cursor = app.cursor(row_factory=dict_row)
     names = "sessions_completed, avg_rating, first_session_success_rate, reschedule_rate, no_show_count, "
     names += "engagement_score, learning_objectives_met_pct, response_time_avg_minutes, performance_tier"
-    query = f"select profile_id, time_window, {names} from tutor_performance_metrics where calculation_date = %s"
+    query = f"select profile_id, time_window, {names} from caas.tutor_performance_metrics where calculation_date = %s"
     rows = cursor.execute(query.encode(), (day,)).fetchall()
     return {(row.pop("profile_id"), row.pop("time_window")): plain(row) for row in rows}
 
@@ -148,15 +148,16 @@ def end_of(day: date) -> datetime:
 def spoil(app: Rows) -> None:
     """Make every cell and every score of tutors wrong."""
     for statement in (
-        "update tutor_daily_aggregates set sessions = 99, sessions_completed = 99, lateness_min = 500, started = 1",
-        "update tutor_daily_aggregates set day = day - 1000 where day < '2026-03-05'",
-        "update caas_daily_events set logins = 1000",
-        "update caas_pair_cells set paid = 40, ratings = 9, rating_sum = 9",
-        "update caas_pair_sums set paid = 40, ratings = 9, rating_sum = 9, clients = 1, returning_clients = 0",
-        "update session_scores set value = 1",
-        "update tutor_scores set value = 0.5, level = 'stable'",
-        "update tutor_performance_metrics set sessions_completed = 99, performance_tier = 'Exemplary'",
-        "update tutor_performance_summaries set trend = 'declining', average_sqs = 1",
+        "update caas.tutor_daily_aggregates "
+        "set sessions = 99, sessions_completed = 99, lateness_min = 500, started = 1",
+        "update caas.tutor_daily_aggregates set day = day - 1000 where day < '2026-03-05'",
+        "update caas.daily_events set logins = 1000",
+        "update caas.pair_cells set paid = 40, ratings = 9, rating_sum = 9",
+        "update caas.pair_sums set paid = 40, ratings = 9, rating_sum = 9, clients = 1, returning_clients = 0",
+        "update caas.session_scores set value = 1",
+        "update caas.tutor_scores set value = 0.5, level = 'stable'",
+        "update caas.tutor_performance_metrics set sessions_completed = 99, performance_tier = 'Exemplary'",
+        "update caas.tutor_performance_summaries set trend = 'declining', average_sqs = 1",
     ):
         app.execute(statement.encode())
 
@@ -168,7 +169,7 @@ def test_every_active_tutors_cells_are_built_anew(app: Rows, db: Database, town:
     queue.mark_everyone(db, "begin")
     drain(steady)
     totals = {tutor: total(app, tutor) for tutor in town.active}
-    app.execute("delete from tutor_daily_aggregates where profile_id = %s", (town.ann,))
+    app.execute("delete from caas.tutor_daily_aggregates where profile_id = %s", (town.ann,))
     spoil(app)
     with pytest.raises(AssertionError):
         compare(app)
@@ -181,8 +182,8 @@ def test_every_active_tutors_cells_are_built_anew(app: Rows, db: Database, town:
 def test_tutors_of_whom_nothing_is_kept_yet_are_built(app: Rows, db: Database, steady: Line) -> None:
     aggregate(db, steady, include_inactive=True)
     compare(app)
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
-    assert one(app, "select count(*) from caas_touched_cells") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.touched_cells") == 0
 
 
 def test_inactive_tutors_only_if_they_are_asked_for(app: Rows, db: Database, town: Town, steady: Line) -> None:
@@ -227,7 +228,7 @@ def test_batches_of_any_size_reach_everyone_once(app: Rows, db: Database, steady
 def test_the_summary_counts_what_was_done(app: Rows, db: Database, town: Town, steady: Line) -> None:
     nobody = uuid4()
     report = aggregate(db, steady, tutors=[town.ann, nobody, town.client])
-    days = one(app, "select count(*) from tutor_daily_aggregates")
+    days = one(app, "select count(*) from caas.tutor_daily_aggregates")
     assert days == 8
     assert (report.day, report.tutors, report.successes, report.failures) == (TODAY, 3, 1, 2)
     assert (report.rows, report.success_rate, report.exit_code, report.interrupted) == (days + 3, 33.33, 1, False)
@@ -236,7 +237,7 @@ def test_the_summary_counts_what_was_done(app: Rows, db: Database, town: Town, s
         str(nobody): "PROFILE_NOT_FOUND", str(town.client): "NO_TUTOR",
     }  # fmt: skip
     ann, *others = report.results
-    tier = one(app, "select performance_tier from tutor_performance_metrics where time_window = '30day'")
+    tier = one(app, "select performance_tier from caas.tutor_performance_metrics where time_window = '30day'")
     assert (ann.profile_id, ann.ok, ann.error, ann.tier) == (town.ann, True, None, tier)
     assert tier is not None
     assert [(result.profile_id, result.ok, result.tier) for result in others] == [
@@ -263,13 +264,14 @@ def test_nobody_to_aggregate_is_a_success(db: Database, steady: Line) -> None:
 def test_twice_is_harmless(app: Rows, db: Database, steady: Line) -> None:
     first = aggregate(db, steady, include_inactive=True)
     kept = {table: app.execute(f"select * from {table} order by 1, 2, 3".encode()).fetchall() for table in (
-        "tutor_daily_aggregates", "tutor_performance_metrics", "tutor_scores", "session_scores", "tutor_alerts",
-        "tutor_performance_summaries", "caas_pair_cells", "caas_pair_sums",
+        "caas.tutor_daily_aggregates", "caas.tutor_performance_metrics", "caas.tutor_scores", "caas.session_scores",
+        "caas.tutor_alerts",
+        "caas.tutor_performance_summaries", "caas.pair_cells", "caas.pair_sums",
     )}  # fmt: skip
     second = aggregate(db, steady, include_inactive=True)
     assert replace(second, seconds=0) == replace(first, seconds=0)
-    alerts = kept.pop("tutor_alerts")
-    assert len(alerts) == one(app, "select count(*) from tutor_alerts") > 0
+    alerts = kept.pop("caas.tutor_alerts")
+    assert len(alerts) == one(app, "select count(*) from caas.tutor_alerts") > 0
     for table, rows in kept.items():
         assert app.execute(f"select * from {table} order by 1, 2, 3".encode()).fetchall() == rows, table
 
@@ -349,7 +351,7 @@ def test_no_day_makes_a_tutor_of_a_client(app: Rows, db: Database, town: Town, s
 def test_a_day_that_lies_ahead_is_refused(app: Rows, db: Database, steady: Line, day: date) -> None:
     with pytest.raises(SettingsError, match=f"{day}.*lies ahead"):
         aggregate(db, steady, day=day)
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
     assert aggregate(db, steady, day=TODAY).day == TODAY
 
 
@@ -382,7 +384,7 @@ def test_who_fails_twice_and_then_succeeds_is_a_success(app: Rows, db: Database,
     assert (report.successes, report.failures, report.exit_code, report.errors) == (3, 0, 0, {})
     assert [attempts.count(tutor) for tutor in tutors] == [1, 3, 1]
     assert total(app, tutors[1]) == 50
-    assert one(app, "select count(*) from caas_dead_entries") == 0
+    assert one(app, "select count(*) from caas.dead_entries") == 0
 
 
 def test_who_always_fails_is_told_with_its_error_and_stops_nobody(app: Rows, db: Database, make_line: MakeLine) -> None:
@@ -392,33 +394,33 @@ def test_who_always_fails_is_told_with_its_error_and_stops_nobody(app: Rows, db:
     assert (report.exit_code, report.errors) == (1, {str(tutors[2]): "STRATEGY_FAILED"})
     assert {result.profile_id: result.error for result in report.results}[tutors[2]] == "STRATEGY_FAILED"
     assert [total(app, tutor) for tutor in tutors] == [50, 50, None, 50]
-    dead = app.execute("select profile_id, error, attempts, reasons from caas_dead_entries").fetchall()
+    dead = app.execute("select profile_id, error, attempts, reasons from caas.dead_entries").fetchall()
     assert dead == [(tutors[2], "STRATEGY_FAILED", 4, ["aggregate"])]
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
 
 
 def test_who_failed_is_well_again_in_the_next_run(app: Rows, db: Database, make_line: MakeLine, line: Line) -> None:
     tutor = add_tutor(app)
     broken = aggregate(db, make_line(failing(tutor)))
     assert broken.failures == 1
-    app.execute("delete from caas_rules")
+    app.execute("delete from caas.rules")
     assert aggregate(db, line).successes == 1
-    assert one(app, "select count(*) from caas_dead_entries") == 0
+    assert one(app, "select count(*) from caas.dead_entries") == 0
 
 
 def test_an_error_that_is_nobodys_own_ends_the_run_and_leaves_nothing_claimed(
     app: Rows, db: Database, town: Town, steady: Line
 ) -> None:
     app.execute("drop table student_integration_links cascade")
-    with pytest.raises(DatabaseError, match="student_integration_links"):
+    with pytest.raises(NotInstalled, match="source_student_integration_links"):
         aggregate(db, steady)
-    queued = app.execute("select profile_id, attempts, token from caas_recalculation_queue order by 1").fetchall()
+    queued = app.execute("select profile_id, attempts, token from caas.recalculation_queue order by 1").fetchall()
     assert queued == [(tutor, 0, None) for tutor in town.active]
 
 
 @pytest.mark.usefixtures("town")
 def test_other_published_rules_are_refused(app: Rows, db: Database, steady: Line) -> None:
-    app.execute("insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99')")
+    app.execute("insert into caas.rules (role_type, version) values ('TUTOR', 'tutor-v99')")
     with pytest.raises(RulesOutdated):
         aggregate(db, steady)
     assert windows(app, TODAY) == {}
@@ -437,14 +439,14 @@ def test_what_another_worker_holds_is_waited_for_and_computed_again(
     assert sorted(claim.profile_ids) == town.active
     scored = other.score(claim)  # of what was there before the aggregate was asked for
     with meanwhile(lambda: aggregate(db, line)) as run:
-        marked = "select count(*) from caas_recalculation_queue where 'aggregate' = any(later_reasons)"
+        marked = "select count(*) from caas.recalculation_queue where 'aggregate' = any(later_reasons)"
         until(lambda: one(app, marked) == 2, "the aggregate to mark what another holds")
         assert not run.done()
         other.publish(claim, scored)
         other.claimant.settle()
     report = run.result()
     assert (report.successes, report.failures) == (2, 0)
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
     assert line.telemetry.endings["scored"] == 2
 
 
@@ -462,7 +464,7 @@ def test_running_workers_share_the_work(
 
     monkeypatch.setattr("caas_worker.aggregate.queue.recalculate", mark_and_share)
     with meanwhile(lambda: aggregate(db, make_line())) as run:
-        until(lambda: one(app, "select count(*) from caas_scores") == 4, "the aggregate to do its own share")
+        until(lambda: one(app, "select count(*) from caas.scores") == 4, "the aggregate to do its own share")
         assert not run.done()
         other.publish(claims[0], other.score(claims[0]))
     assert (run.result().successes, len(claims)) == (10, 1)
@@ -476,9 +478,9 @@ def test_what_a_killed_worker_held_is_taken_when_its_lease_is_over(
     queue.recalculate(db, town.active)
     assert len(killed.claimant.claim(10, whole=True).entries) == 2
     with meanwhile(lambda: aggregate(db, make_line())) as run:
-        marked = "select count(*) from caas_recalculation_queue where 'aggregate' = any(later_reasons)"
+        marked = "select count(*) from caas.recalculation_queue where 'aggregate' = any(later_reasons)"
         until(lambda: one(app, marked) == 2, "the aggregate to mark what another holds")
-        app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+        app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
     assert run.result().successes == 2
 
 
@@ -487,7 +489,7 @@ def test_changes_that_wait_in_the_queue_are_left_right(app: Rows, db: Database, 
     add_lesson(app, town.listing, town.client, NOW - 4 * DAY)
     add_review(app, town.client, town.ben, 5)
     aggregate(db, steady, include_inactive=True)
-    assert one(app, "select count(*) from caas_changes") > 0
+    assert one(app, "select count(*) from caas.changes") > 0
     compare(app)
     drain(steady)
     compare(app)
@@ -513,7 +515,7 @@ def test_what_was_begun_stays_in_the_queue(app: Rows, db: Database, make_line: M
     assert report.errors[str(town.ann)].startswith("INTERRUPTED")
     other.claimant.release()
     assert claim.profile_ids == [town.ann]
-    assert one(app, "select count(*) from caas_recalculation_queue where token is null and due_at is null") == 1
+    assert one(app, "select count(*) from caas.recalculation_queue where token is null and due_at is null") == 1
     assert drain(make_line()).remaining == 0
     assert total(app, town.ann) is not None
 
@@ -524,14 +526,15 @@ def test_what_was_begun_stays_in_the_queue(app: Rows, db: Database, make_line: M
 def add_windows(app: Rows, tutor: UUID, *ages: int) -> None:
     for age in ages:
         app.execute(
-            "insert into tutor_performance_metrics (profile_id, time_window, calculation_date, sessions_completed, "
-            "no_show_count, avg_rating, flags, calculated_at) values (%s, '7day', %s, 3, 0, 4.25, %s, %s)",
+            "insert into caas.tutor_performance_metrics (profile_id, time_window, calculation_date, "
+            "sessions_completed, no_show_count, avg_rating, flags, calculated_at) "
+            "values (%s, '7day', %s, 3, 0, 4.25, %s, %s)",
             (tutor, TODAY - age * DAY, '{"avg_rating": "grün"}', NOW),
         )
 
 
 def ages(app: Rows) -> list[int]:
-    rows = app.execute("select calculation_date from tutor_performance_metrics order by 1 desc").fetchall()
+    rows = app.execute("select calculation_date from caas.tutor_performance_metrics order by 1 desc").fetchall()
     return [(TODAY - day).days for (day,) in rows]
 
 
@@ -564,7 +567,7 @@ def test_the_archive_holds_exactly_what_was_removed(
     monkeypatch.setattr("caas_worker.aggregate.CLEANED_AT_ONCE", 2)
     archive, tutor = tmp_path / "old metrics.jsonl", uuid4()
     add_windows(app, tutor, 5, *range(91, 96))
-    query = "select to_jsonb(m) from tutor_performance_metrics as m where calculation_date < %s order by 1"
+    query = "select to_jsonb(m) from caas.tutor_performance_metrics as m where calculation_date < %s order by 1"
     old = [row[0] for row in app.execute(query, (TODAY - 90 * DAY,)).fetchall()]
     assert clean(db, steady, archive=archive) == 5
     assert kept_in(archive) == sorted(old, key=lambda row: str(row["calculation_date"]))
@@ -714,8 +717,8 @@ def test_an_archive_that_cannot_be_written_is_told_before_any_work(
     add_windows(app, town.ann, 1_000)
     with pytest.raises(SettingsError, match="--archive"):
         run("--cleanup", "--archive", str(tmp_path / "no" / "such"))
-    assert one(app, "select count(*) from tutor_scores") == 0
-    assert one(app, "select count(*) from tutor_performance_metrics") == 1
+    assert one(app, "select count(*) from caas.tutor_scores") == 0
+    assert one(app, "select count(*) from caas.tutor_performance_metrics") == 1
 
 
 @pytest.mark.usefixtures("town")
@@ -738,7 +741,7 @@ def test_bad_words_are_a_sentence(app: Rows, run: Run, arguments: list[str], sen
     with pytest.raises(SettingsError) as error:
         run(*arguments)
     assert sentence in str(error.value)
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
 
 
 @pytest.mark.usefixtures("town")

@@ -56,12 +56,12 @@ class School:
     def alerts(self, kind: str = "high_reliability_risk") -> list[dict[str, Any]]:
         """The alerts of that type, the oldest first."""
         cursor = self.app.cursor(row_factory=dict_row)
-        query = "select * from tutor_alerts where profile_id = %s and alert_type = %s order by raised_at"
+        query = "select * from caas.tutor_alerts where profile_id = %s and alert_type = %s order by raised_at"
         return cursor.execute(query, (self.tutor, kind)).fetchall()
 
     def score(self, kind: str) -> tuple[float | None, bool | None]:
         """The tutor's score, and whether it is a high risk."""
-        query = "select value, level from tutor_scores where profile_id = %s and score_type = %s"
+        query = "select value, level from caas.tutor_scores where profile_id = %s and score_type = %s"
         [(value, level)] = self.app.execute(query, (self.tutor, kind)).fetchall()
         return (None, None) if value is None else (float(value), level == "high_risk")
 
@@ -90,7 +90,7 @@ def work(line: Line) -> Work:
 
 
 def ask(app: Rows, profile_id: UUID) -> None:
-    app.execute("select caas_enqueue(array[%s::uuid], 'test')", (profile_id,))
+    app.execute("select caas.enqueue(array[%s::uuid], 'test')", (profile_id,))
 
 
 def miss_twice(school: School, now: datetime = NOW) -> list[UUID]:
@@ -182,7 +182,7 @@ def test_there_is_one_active_alert_per_tutor_and_type(app: Rows, school: School,
     miss_twice(school)
     work(NOW)
     columns = "(profile_id, alert_type, status, score_value, raised_at, last_checked_at, resolved_at)"
-    again = f"insert into tutor_alerts {columns} values (%s, %s, %s, 70, now(), now(), %s)"
+    again = f"insert into caas.tutor_alerts {columns} values (%s, %s, %s, 70, now(), now(), %s)"
     for status in ("open", "acknowledged"):
         with pytest.raises(psycopg.errors.UniqueViolation):
             app.execute(again, (school.tutor, "high_reliability_risk", status, None))
@@ -322,7 +322,7 @@ def test_the_boundary_of_a_poor_first_session(app: Rows, work: Work) -> None:
         school.gets_to_know(NOW - DAY, *faults)
     work(NOW)
     for faults, score in cases.items():
-        query = "select value from session_scores where profile_id = %s and score_type = 'fsrs'"
+        query = "select value from caas.session_scores where profile_id = %s and score_type = 'fsrs'"
         assert app.execute(query, (schools[faults].tutor,)).fetchone() == (score,)
         assert schools[faults].states("poor_first_session") == (["open"] if score == 50 else [])
 
@@ -405,7 +405,7 @@ def test_the_days_of_data_begin_with_the_first_session_that_its_client_missed_to
         school = new_school(app)
         school.misses(NOW - days * DAY, by="client")
         work(NOW)
-        query = "select value, level from tutor_scores where profile_id = %s and score_type = 'tcrs'"
+        query = "select value, level from caas.tutor_scores where profile_id = %s and score_type = 'tcrs'"
         assert app.execute(query, (school.tutor,)).fetchall() == [(1, level)]
         assert school.states("churn_risk") == (["open"] if days == 6 else [])
 
@@ -447,7 +447,9 @@ def test_a_letter_is_due_once_on_raising(school: School, work: Work) -> None:
     work(NOW, recipient="admin@example.org")
     [alert] = school.alerts()
     assert (alert["email_status"], alert["email_due_at"], alert["email_attempts"]) == ("pending", NOW, 0)
-    school.app.execute("update tutor_alerts set email_status = 'sent', email_due_at = null, emailed_at = %s", (NOW,))
+    school.app.execute(
+        "update caas.tutor_alerts set email_status = 'sent', email_due_at = null, emailed_at = %s", (NOW,)
+    )
     school.moves(NOW - DAY)
     work(NOW + HOUR, recipient="admin@example.org")
     school.app.execute("delete from bookings where id = any(%s)", (missed,))

@@ -32,12 +32,12 @@ def claim(line: Line) -> Claim:
 
 
 def let_leases_lapse(app: Rows) -> None:
-    app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+    app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
 
 
 def entry(app: Rows, profile_id: UUID, columns: str) -> Any:
     return app.execute(
-        f"select {columns} from caas_recalculation_queue where profile_id = %s", (profile_id,)
+        f"select {columns} from caas.recalculation_queue where profile_id = %s", (profile_id,)
     ).fetchone()
 
 
@@ -67,23 +67,23 @@ def test_a_worker_that_lost_its_lease_writes_nothing_over_the_newer_score(app: R
     taken = claim(quick)
     assert taken.profile_ids == [tutor]
     assert quick.publish(taken, quick.score(taken)).endings == {"scored": 1}
-    newer = app.execute("select * from caas_scores").fetchall()
+    newer = app.execute("select * from caas.scores").fetchall()
     assert slow.publish(held, old).endings == {"lost": 1}
-    assert app.execute("select * from caas_scores").fetchall() == newer
+    assert app.execute("select * from caas.scores").fetchall() == newer
     assert total(app, tutor) == 36
 
 
 def test_a_worker_that_lost_its_lease_leaves_the_new_holders_entry_alone(app: Rows, make_line: MakeLine) -> None:
     kept, failed, gone = add_tutor(app), add_tutor(app), uuid4()
-    app.execute("select caas_enqueue(%s, 'asked')", ([gone],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([gone],))
     slow, quick = make_line(Peculiar(refuse, failed), max_attempts=1), make_line()
     held = claim(slow)
     let_leases_lapse(app)
     taken = claim(quick)
-    before = app.execute("select * from caas_recalculation_queue").fetchall()
+    before = app.execute("select * from caas.recalculation_queue").fetchall()
     assert slow.publish(held, slow.score(held)).endings == {"lost": 3}
-    assert app.execute("select * from caas_recalculation_queue").fetchall() == before
-    assert one(app, "select count(*) from caas_dead_entries") == 0
+    assert app.execute("select * from caas.recalculation_queue").fetchall() == before
+    assert one(app, "select count(*) from caas.dead_entries") == 0
     slow.claimant.release()
     assert quick.publish(taken, quick.score(taken)).endings == {"scored": 2, "not_found": 1}
     assert total(app, kept) == total(app, failed) == 32
@@ -99,18 +99,18 @@ def test_a_lease_that_ran_out_but_was_taken_by_nobody_still_publishes(app: Rows,
 
 def test_an_entry_marked_again_meanwhile_is_released_with_what_came_after_the_claim(app: Rows, line: Line) -> None:
     tutor = add_tutor(app)
-    app.execute("select caas_enqueue(%s, 'by hand', 0)", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'by hand', 0)", ([tutor],))
     held = claim(line)
     scored = line.score(held)
     app.execute("update profiles set bio = 'Hello'")
     line.fold(whole=True)
-    app.execute("select caas_enqueue(%s, 'later', 50)", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'later', 50)", ([tutor],))
     line.fold(whole=True)
     marked_at, generation = (
-        app.execute("select later_changed_at, generation from caas_recalculation_queue").fetchone() or ()
+        app.execute("select later_changed_at, generation from caas.recalculation_queue").fetchone() or ()
     )
     line.publish(held, scored)
-    assert one(app, "select generation from caas_scores") == held.entries[0].generation
+    assert one(app, "select generation from caas.scores") == held.entries[0].generation
     columns = "priority, reasons, first_changed_at, generation, attempts, token, later_reasons"
     assert entry(app, tutor, columns) == (10, ["later", "profiles"], marked_at, generation, 0, None, None)
     [again] = claim(line).entries
@@ -123,13 +123,13 @@ def test_the_row_keeps_the_generation_that_a_caller_waits_for_and_the_newest_cha
 ) -> None:
     tutor = add_tutor(app)
     add_review(app, add_profile(app, "CLIENT"), tutor, 5)
-    newest = one(app, "select max(changed_at) from caas_changes where profile_id = %s", tutor)
+    newest = one(app, "select max(changed_at) from caas.changes where profile_id = %s", tutor)
     line.fold(whole=True)
     marks = queue.recalculate(db, [tutor])
-    asked_at = one(app, "select last_changed_at from caas_recalculation_queue where profile_id = %s", tutor)
+    asked_at = one(app, "select last_changed_at from caas.recalculation_queue where profile_id = %s", tutor)
     drain()
     row = app.execute(
-        "select generation, source_changed_at, calculated_at from caas_scores where profile_id = %s", (tutor,)
+        "select generation, source_changed_at, calculated_at from caas.scores where profile_id = %s", (tutor,)
     )
     generation, source_changed_at, calculated_at = row.fetchone() or ()
     assert generation == marks[tutor].generation
@@ -141,12 +141,12 @@ def test_a_deleted_profile_ends_removed_and_one_that_never_was_not_found(app: Ro
     app.execute("delete from profiles where id = %s", (fleeting,))
     drain()
     app.execute("delete from profiles where id = %s", (scored,))
-    app.execute("select caas_enqueue(%s, 'asked')", ([unknown],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([unknown],))
     summary = drain()
     assert (summary.removed, summary.error_types, summary.exit_code) == (1, {"PROFILE_NOT_FOUND": 1}, 0)
-    tables = ("caas_scores", "caas_recalculation_queue", "caas_changes", "caas_dead_entries", "caas_score_follow")
+    tables = ("caas.scores", "caas.recalculation_queue", "caas.changes", "caas.dead_entries", "caas.score_follow")
     assert [one(app, f"select count(*) from {table}") for table in tables] == [0, 0, 0, 0, 0]
-    app.execute("select caas_enqueue(%s, 'asked')", ([scored],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([scored],))
     held = claim(line)
     assert line.publish(held, line.score(held)).endings == {"not_found": 1}
 
@@ -167,12 +167,12 @@ def test_failures_wait_twice_as_long_each_time_and_not_all_equally_long(app: Row
         assert line.publish(held, line.score(held)).endings == {"failed": 40}
         pauses = [
             (due_at - begun) / timedelta(seconds=100 * 2**attempt)
-            for (due_at,) in app.execute("select due_at from caas_recalculation_queue").fetchall()
+            for (due_at,) in app.execute("select due_at from caas.recalculation_queue").fetchall()
         ]
         assert 0.5 <= min(pauses) < 0.75
         assert 1.25 < max(pauses) < 1.6
         assert claim(line).entries == ()
-        app.execute("update caas_recalculation_queue set due_at = clock_timestamp()")
+        app.execute("update caas.recalculation_queue set due_at = clock_timestamp()")
 
 
 def test_after_its_last_attempt_a_profile_is_set_aside_with_its_reason_and_the_others_go_through(
@@ -189,12 +189,12 @@ def test_after_its_last_attempt_a_profile_is_set_aside_with_its_reason_and_the_o
     assert endings == [{"scored": 4, "failed": 1}, {"failed": 1}, {"dead": 1}]
     assert {total(app, tutor) for tutor in good} == {32}
     assert total(app, bad) is None
-    dead = app.execute("select profile_id, error, message, detail, attempts, reasons from caas_dead_entries").fetchall()
+    dead = app.execute("select profile_id, error, message, detail, attempts, reasons from caas.dead_entries").fetchall()
     [(profile_id, error, message, detail, attempts, reasons)] = dead
     assert (profile_id, error, attempts, reasons) == (bad, "STRATEGY_FAILED", 3, ["profiles"])
     assert message == "ZeroDivisionError: no such rule"
     assert "in refuse" in detail
-    assert one(app, "select count(*) from caas_recalculation_queue") == 0
+    assert one(app, "select count(*) from caas.recalculation_queue") == 0
 
 
 def test_a_last_failure_that_was_marked_again_meanwhile_is_tried_again(app: Rows, make_line: MakeLine) -> None:
@@ -213,7 +213,7 @@ def test_a_last_failure_that_was_marked_again_meanwhile_is_tried_again(app: Rows
 def test_success_forgets_earlier_failures_and_losses(app: Rows, line: Line) -> None:
     tutor = add_tutor(app)
     line.fold(whole=True)
-    app.execute("update caas_recalculation_queue set attempts = 3, losses = 1, error = 'STRATEGY_FAILED'")
+    app.execute("update caas.recalculation_queue set attempts = 3, losses = 1, error = 'STRATEGY_FAILED'")
     held = claim(line)
     app.execute("update profiles set bio = 'Hello'")
     line.fold(whole=True)
@@ -246,7 +246,7 @@ def test_what_the_cache_cannot_keep_hurts_its_own_profile_only(app: Rows, make_l
     batch = line.publish(held, line.score(held))
     assert (batch.endings, batch.errors) == ({"scored": 4, "dead": 1}, {code: 1})
     assert [total(app, tutor) for tutor in tutors] == [32, None, 32, 32, 32]
-    assert one(app, "select profile_id from caas_dead_entries where error = %s", code) == tutors[1]
+    assert one(app, "select profile_id from caas.dead_entries where error = %s", code) == tutors[1]
 
 
 def test_text_that_only_looks_like_a_nul_is_kept(app: Rows, make_line: MakeLine) -> None:
@@ -257,11 +257,11 @@ def test_text_that_only_looks_like_a_nul_is_kept(app: Rows, make_line: MakeLine)
 
 
 def replace_statistics(app: Rows, body: str) -> None:
-    """A caas_performance_stats of the test's own, with the shipped one as sound_stats."""
-    app.execute("alter function caas_performance_stats(uuid[], timestamptz) rename to sound_stats")
-    result = one(app, "select pg_get_function_result('sound_stats'::regproc)")
+    """A caas.performance_stats of the test's own, with the shipped one as sound_stats."""
+    app.execute("alter function caas.performance_stats(uuid[], timestamptz) rename to sound_stats")
+    result = one(app, "select pg_get_function_result('caas.sound_stats'::regproc)")
     app.execute(
-        f"create function caas_performance_stats(ids uuid[], as_of timestamptz) returns {result} language plpgsql "
+        f"create function caas.performance_stats(ids uuid[], as_of timestamptz) returns {result} language plpgsql "
         f"as $$ begin {body} end $$".encode()
     )
 
@@ -274,7 +274,7 @@ def test_statistics_that_fail_for_one_profile_are_never_zeros(app: Rows, make_li
     replace_statistics(
         app,
         f"if array['{tutors[4]}', '{unlucky}']::uuid[] && ids then perform 1 / 0; end if; "
-        "return query select * from sound_stats(ids, as_of);",
+        "return query select * from caas.sound_stats(ids, as_of);",
     )
     line = make_line(max_attempts=1)
     held = claim(line)
@@ -286,7 +286,7 @@ def test_statistics_that_fail_for_one_profile_are_never_zeros(app: Rows, make_li
 
 def test_statistics_without_a_row_for_a_profile_are_never_zeros(app: Rows, make_line: MakeLine) -> None:
     lost, kept = add_tutor(app), add_tutor(app)
-    replace_statistics(app, f"return query select * from sound_stats(array_remove(ids, '{lost}'), as_of);")
+    replace_statistics(app, f"return query select * from caas.sound_stats(array_remove(ids, '{lost}'), as_of);")
     line = make_line(max_attempts=1)
     held = claim(line)
     assert line.publish(held, line.score(held)).endings == {"scored": 1, "dead": 1}
@@ -313,17 +313,17 @@ def test_an_error_that_is_no_profiles_fault_counts_against_nobody(app: Rows, mak
     with pytest.raises(DatabaseError, match="broken on purpose"):
         line.run_batch(100, whole=True)
     line.claimant.release()
-    assert one(app, "select count(*) from caas_dead_entries") == 0
-    states = app.execute("select token, attempts, losses, due_at, reasons from caas_recalculation_queue").fetchall()
+    assert one(app, "select count(*) from caas.dead_entries") == 0
+    states = app.execute("select token, attempts, losses, due_at, reasons from caas.recalculation_queue").fetchall()
     assert states == [(None, 0, 0, None, ["profiles"])] * len(tutors)
 
 
 def test_a_missing_function_counts_against_nobody_and_says_what_to_do(app: Rows, drain: Drain) -> None:
     tutor = add_tutor(app)
-    app.execute("alter function caas_network_stats rename to elsewhere")
+    app.execute("alter function caas.network_stats rename to elsewhere")
     with pytest.raises(NotInstalled, match="migrate up"):
         drain()
-    app.execute("alter function elsewhere rename to caas_network_stats")
+    app.execute("alter function caas.elsewhere rename to network_stats")
     assert drain().processed == 1
     assert total(app, tutor) == 32
 
@@ -331,7 +331,7 @@ def test_a_missing_function_counts_against_nobody_and_says_what_to_do(app: Rows,
 def test_a_released_batch_keeps_what_was_marked_meanwhile(app: Rows, line: Line) -> None:
     tutor = add_tutor(app)
     forget_marks(app)
-    app.execute("select caas_enqueue(%s, 'asked', 90)", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'asked', 90)", ([tutor],))
     claim(line)
     app.execute("update profiles set bio = 'Hello'")
     line.fold(whole=True)

@@ -26,7 +26,7 @@ ARGUMENTS = {
     "migrate down": ["--yes"],
     "uninstall": ["--yes"],
     "warmup": ["--top", "3"],
-    "stats": ["caas_network_stats", SOMEBODY],
+    "stats": ["network_stats", SOMEBODY],
     "demo": ["--seconds", "1"],
     "tutor show": [SOMEBODY],
     "tutor threshold": [SOMEBODY, "20"],
@@ -88,7 +88,7 @@ def test_a_missing_right_is_8(words: str, forbidden: str) -> None:
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words not in {*ENDLESS, "demo", "uninstall"}])
 def test_other_published_rules_are_7(words: str, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99')")
+        connection.execute("insert into caas.rules (role_type, version) values ('TUTOR', 'tutor-v99')")
         connection.execute(
             "insert into profiles (id, roles, identity_verified) values (%s, '{TUTOR}', true)", [SOMEBODY]
         )

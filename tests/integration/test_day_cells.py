@@ -69,12 +69,12 @@ def cells(app: Rows, tutor: UUID) -> dict[date, dict[str, Any]]:
     """The tutor's day cells."""
     cursor = app.cursor(row_factory=dict_row)
     rows = cursor.execute(
-        "select * from tutor_daily_aggregates where profile_id = %s order by day", (tutor,)
+        "select * from caas.tutor_daily_aggregates where profile_id = %s order by day", (tutor,)
     ).fetchall()
     return {row["day"]: row for row in rows}
 
 
-def written(app: Rows, table: str = "tutor_daily_aggregates") -> dict[tuple[UUID, date], tuple[str, str]]:
+def written(app: Rows, table: str = "caas.tutor_daily_aggregates") -> dict[tuple[UUID, date], tuple[str, str]]:
     """Which version of each cell stands where."""
     rows = app.execute(f"select profile_id, day, ctid::text, xmin::text from {table}".encode()).fetchall()
     return {(tutor, day): (place, version) for tutor, day, place, version in rows}
@@ -168,7 +168,7 @@ def test_values_that_no_rule_foresees_count_nowhere(
     [cell] = cells(app, tutor).values()
     assert (cell["sessions_completed"], cell["started"], cell["lateness_min"]) == (14, 5, 35)
     assert (cell["engagement_count"], cell["engagement_sum"]) == (2, 1)
-    assert one(app, "select array_agg(value) from session_scores") == [86]
+    assert one(app, "select array_agg(value) from caas.session_scores") == [86]
 
 
 def test_times_at_the_ends_of_the_calendar(app: Rows, tutor: UUID, listing: UUID, client: UUID, work: Work) -> None:
@@ -182,13 +182,13 @@ def test_times_at_the_ends_of_the_calendar(app: Rows, tutor: UUID, listing: UUID
     work(NOW)
     days = [date(1, 1, 3), date(1, 6, 1)]
     assert list(cells(app, tutor)) == days
-    assert app.execute("select day, logins from caas_daily_events order by day").fetchall() == [
+    assert app.execute("select day, logins from caas.daily_events order by day").fetchall() == [
         (day, 1) for day in days
     ]
-    assert one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor) == datetime(
+    assert one(app, "select next_due_at from caas.cell_states where profile_id = %s", tutor) == datetime(
         2026, 6, 18, tzinfo=UTC
     )
-    app.execute("select caas_enqueue_everyone('test', 90)")
+    app.execute("select caas.enqueue_everyone('test', 90)")
     work(NOW + HOUR)
     assert list(cells(app, tutor)) == days
 
@@ -208,9 +208,9 @@ def test_actual_times_at_the_ends_of_the_calendar(
     add_session(app, listing, client, THAT_DAY, scheduled_start=last, scheduled_end=last)
     work(NOW)
     assert [cell["started"] for cell in cells(app, tutor).values()] == [1, 3]
-    values = app.execute("select value from session_scores where score_type = 'sqs' order by value").fetchall()
+    values = app.execute("select value from caas.session_scores where score_type = 'sqs' order by value").fetchall()
     assert values == [(60,), (70,), (70,), (100,)]
-    assert one(app, "select count(*) from session_scores where score_type = 'fsrs'") == 4
+    assert one(app, "select count(*) from caas.session_scores where score_type = 'fsrs'") == 4
 
 
 # What a change repairs
@@ -275,7 +275,7 @@ def test_the_last_session_of_a_day_takes_the_cell_along(
     app.execute("update bookings set status = 'Cancelled' where id = %s", (session,))
     work(NOW)
     assert cells(app, tutor) == {}
-    assert one(app, "select count(*) from session_scores") == 0
+    assert one(app, "select count(*) from caas.session_scores") == 0
 
 
 def test_an_event_writes_the_cell_of_its_day(app: Rows, tutor: UUID, work: Work) -> None:
@@ -285,10 +285,10 @@ def test_an_event_writes_the_cell_of_its_day(app: Rows, tutor: UUID, work: Work)
     days = [(THAT_DAY + number * DAY).date() for number in range(4)]
 
     def changes(statement: str, *expected: int) -> None:
-        before = written(app, "caas_daily_events")
+        before = written(app, "caas.daily_events")
         app.execute(statement.encode())
         work(NOW)
-        found = rewritten(before, written(app, "caas_daily_events"))
+        found = rewritten(before, written(app, "caas.daily_events"))
         assert found == {(tutor, days[number]) for number in expected}, statement
         QualityTables.load(app).compare(NOW)
 
@@ -310,7 +310,7 @@ def test_a_listing_that_moves_or_goes_takes_its_days_along(
     app.execute("update listings set profile_id = %s where id = %s", (other, listing))
     work(NOW)
     assert [len(cells(app, who)) for who in (tutor, other)] == [3, 3]
-    scores = app.execute("select profile_id, score_type, count(*) from session_scores group by 1, 2").fetchall()
+    scores = app.execute("select profile_id, score_type, count(*) from caas.session_scores group by 1, 2").fetchall()
     assert sorted(scores, key=str) == sorted([(other, "fsrs", 3), (other, "sqs", 3), (tutor, "sqs", 3)], key=str)
     QualityTables.load(app).compare(NOW)
     app.execute("delete from listings where id = %s", (listing,))
@@ -338,11 +338,11 @@ def test_a_session_ahead_counts_from_its_start_on(
     ]:
         sweep(db, 10, now)
         work(now)
-        assert one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor) == then
+        assert one(app, "select next_due_at from caas.cell_states where profile_id = %s", tutor) == then
         assert sweep(db, 10, then - TICK) == 0
         assert sum(cell["sessions"] for cell in cells(app, tutor).values()) == sessions
-        assert one(app, "select count(*) from session_scores") == scores
-        assert one(app, "select count(*) from caas_daily_events") == answers
+        assert one(app, "select count(*) from caas.session_scores") == scores
+        assert one(app, "select count(*) from caas.daily_events") == answers
         QualityTables.load(app).compare(now)
 
 
@@ -365,8 +365,8 @@ def test_a_session_ahead_of_another_day_writes_that_day_when_it_comes_and_none_b
 
 def quality_rows(app: Rows, tutor: UUID) -> dict[str, int]:
     """How many rows each table has of that profile, those that have any."""
-    tables = [*PUBLISHED, "caas_daily_events", "caas_pair_cells", "caas_pair_sums", "caas_cell_states",
-              "caas_touched_cells", "tutor_thresholds"]  # fmt: skip
+    tables = [*PUBLISHED, "caas.daily_events", "caas.pair_cells", "caas.pair_sums", "caas.cell_states",
+              "caas.touched_cells", "caas.tutor_thresholds"]  # fmt: skip
     counts = {table: one(app, f"select count(*) from {table} where profile_id = %s", tutor) for table in tables}
     return {table: count for table, count in counts.items() if count}
 
@@ -381,16 +381,18 @@ def busy(app: Rows, tutor: UUID, listing: UUID, client: UUID, work: Work) -> dic
         add_event(app, tutor, NOW - age * DAY, 30)
         add_no_show(app, listing, client, NOW - age * DAY - HOUR)
     add_transcript(app, add_session(app, listing, add_client(app), NOW - HOUR), "goal", "share", "encouragement")
-    app.execute("insert into tutor_thresholds (profile_id, reschedule_rate, set_by) values (%s, 20, 'ann')", (tutor,))
+    app.execute(
+        "insert into caas.tutor_thresholds (profile_id, reschedule_rate, set_by) values (%s, 20, 'ann')", (tutor,)
+    )
     work(NOW)
     found = quality_rows(app, tutor)
-    assert found.keys() == {*PUBLISHED, "caas_daily_events", "caas_pair_cells", "caas_pair_sums", "caas_cell_states",
-                            "tutor_thresholds"}  # fmt: skip
+    assert found.keys() == {*PUBLISHED, "caas.daily_events", "caas.pair_cells", "caas.pair_sums", "caas.cell_states",
+                            "caas.tutor_thresholds"}  # fmt: skip
     return found
 
 
 KEPT_WITHOUT_THE_ROLE = {
-    "caas_pair_cells", "caas_pair_sums", "caas_cell_states", "tutor_thresholds", "email_reports",
+    "caas.pair_cells", "caas.pair_sums", "caas.cell_states", "caas.tutor_thresholds", "caas.email_reports",
 }  # fmt: skip
 
 
@@ -400,7 +402,7 @@ def test_the_role_lost_and_regained(app: Rows, tutor: UUID, busy: dict[str, int]
         work(NOW)
         assert quality_rows(app, tutor).keys() == KEPT_WITHOUT_THE_ROLE
         assert app.execute(
-            "select taught_until, next_due_at, performance_tier, paired from caas_cell_states where profile_id = %s",
+            "select taught_until, next_due_at, performance_tier, paired from caas.cell_states where profile_id = %s",
             (tutor,),
         ).fetchone() == (None, None, None, True)
     app.execute("update bookings set status = 'Completed'")
@@ -410,7 +412,7 @@ def test_the_role_lost_and_regained(app: Rows, tutor: UUID, busy: dict[str, int]
     app.execute("update profiles set roles = '{AGENT, tutor }' where id = %s", (tutor,))
     work(NOW)
     rebuilt = quality_rows(app, tutor)
-    assert rebuilt == {**busy, "tutor_performance_metrics": 3}  # today's windows only, and no second letter
+    assert rebuilt == {**busy, "caas.tutor_performance_metrics": 3}  # today's windows only, and no second letter
     QualityTables.load(app).compare(NOW)
 
 
@@ -437,7 +439,7 @@ def test_a_deleted_profile_leaves_nothing(
     app.execute("delete from profiles where id = %s", (tutor,))
     work(NOW)
     assert quality_rows(app, tutor) == {}
-    assert one(app, "select count(*) from caas_pair_cells where other_id = %s", tutor) == 0
+    assert one(app, "select count(*) from caas.pair_cells where other_id = %s", tutor) == 0
     app.execute("delete from profiles where id = %s", (client,))
     work(NOW)
     assert quality_rows(app, client) == {}
@@ -451,7 +453,7 @@ def test_for_who_is_not_active_no_day_turns(
     work(NOW)
     app.execute("update profiles set status = %s where id = %s", (status, tutor))
     work(NOW)
-    due = "select next_due_at from caas_cell_states where profile_id = %s"
+    due = "select next_due_at from caas.cell_states where profile_id = %s"
     assert one(app, due, tutor) is None
     assert sweep(db, 10, NOW + 10 * DAY) == 0
     start = NOW + 9 * DAY

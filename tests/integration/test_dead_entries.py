@@ -60,7 +60,7 @@ def test_only_the_last_while_and_only_one_error_are_listed_when_asked(app: Rows,
     worker.drain(line, batch_size=10)
     assert failed(db, error="STRATEGY_FAILED") == [tutor]
     assert failed(db, error="CACHE_REFUSED") == []
-    app.execute("update caas_dead_entries set died_at = died_at - interval '2 hours'")
+    app.execute("update caas.dead_entries set died_at = died_at - interval '2 hours'")
     assert failed(db) == []
     assert failed(db, last_seconds=3 * 3600) == [tutor]
 
@@ -73,7 +73,7 @@ def test_retried_profiles_are_back_in_the_queue_with_no_attempts(
     worker.drain(line, batch_size=10)
     moody.is_well = True
     assert [list(piece) for piece in queue.retry(db)] == [tutors[:2], tutors[2:4], tutors[4:]]
-    assert one(app, "select max(attempts) || ' ' || min(priority) from caas_recalculation_queue") == "0 10"
+    assert one(app, "select max(attempts) || ' ' || min(priority) from caas.recalculation_queue") == "0 10"
     worker.drain(line, batch_size=10)
     assert {total(app, tutor) for tutor in tutors} == {32}
     assert failed(db) == list(queue.retry(db)) == []
@@ -94,7 +94,8 @@ def holding(app: Rows, text: str) -> set[str]:
         table
         for table in OUR_TABLES
         if app.execute(
-            sql.SQL("select 1 from {} as t where t::text like %s limit 1").format(sql.Identifier(table)), (f"%{text}%",)
+            sql.SQL("select 1 from {} as t where t::text like %s limit 1").format(sql.Identifier("caas", table)),
+            (f"%{text}%",),
         ).fetchone()
     }
 
@@ -110,12 +111,12 @@ def test_a_deleted_profile_leaves_nothing_of_its_own_in_any_table_of_ours(
     if state != "never scored":
         worker.drain(line, batch_size=10, max_batches=1)
     if state == "in flight":
-        app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+        app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
         line.fold(whole=True)
         claim = line.claimant.claim(10, whole=True)
         scored = line.score(claim)
-    expected = {"dead": "caas_dead_entries", "waiting": "caas_recalculation_queue", "never scored": "caas_changes"}
-    assert expected.get(state, "caas_scores") in holding(app, str(tutor))
+    expected = {"dead": "dead_entries", "waiting": "recalculation_queue", "never scored": "changes"}
+    assert expected.get(state, "scores") in holding(app, str(tutor))
     app.execute(how)
     if state == "in flight":
         line.publish(claim, scored)

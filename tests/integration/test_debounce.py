@@ -50,23 +50,23 @@ def pass_time(app: Rows, seconds: float) -> None:
     """What stands in the queue happened so much longer ago."""
     by = timedelta(seconds=seconds)
     app.execute(
-        "update caas_recalculation_queue set first_changed_at = first_changed_at - %(by)s, "
+        "update caas.recalculation_queue set first_changed_at = first_changed_at - %(by)s, "
         "last_changed_at = last_changed_at - %(by)s, later_changed_at = later_changed_at - %(by)s, "
         "due_at = due_at - %(by)s, later_due_at = later_due_at - %(by)s",
         {"by": by},
     )
-    app.execute("update caas_changes set changed_at = changed_at - %s", (by,))
+    app.execute("update caas.changes set changed_at = changed_at - %s", (by,))
 
 
 def change(app: Rows, tutor: UUID) -> datetime:
     """A change that moves the tutor's score between 32 and 36; returns when it happened."""
     app.execute("update profiles set available_free_help = not available_free_help where id = %s", (tutor,))
-    changed_at: datetime = one(app, "select max(changed_at) from caas_changes")
+    changed_at: datetime = one(app, "select max(changed_at) from caas.changes")
     return changed_at
 
 
 def mark(app: Rows, profile_ids: Sequence[UUID], priority: int) -> None:
-    app.execute("select caas_enqueue(%s, 'asked', %s)", (list(profile_ids), priority))
+    app.execute("select caas.enqueue(%s, 'asked', %s)", (list(profile_ids), priority))
 
 
 def fold(line: Line) -> None:
@@ -75,7 +75,7 @@ def fold(line: Line) -> None:
 
 def entry(app: Rows, columns: str) -> tuple[Any, ...]:
     """Of the only entry."""
-    rows = app.execute(f"select {columns} from caas_recalculation_queue").fetchall()
+    rows = app.execute(f"select {columns} from caas.recalculation_queue").fetchall()
     assert len(rows) == 1
     row: tuple[Any, ...] = rows[0]
     return row
@@ -111,9 +111,9 @@ def test_four_sessions_within_half_a_minute_cost_one_computation(app: Rows, pati
     pass_time(app, 2)
     summary = drain(patient)
     assert (summary.processed, summary.batches, summary.remaining) == (2, 1, 0)
-    inputs = one(app, "select score_inputs from caas_scores where profile_id = %s", tutor)
+    inputs = one(app, "select score_inputs from caas.scores where profile_id = %s", tutor)
     assert inputs["completed_sessions"] == 4
-    assert one(app, "select sessions_completed from tutor_daily_aggregates") == 4
+    assert one(app, "select sessions_completed from caas.tutor_daily_aggregates") == 4
 
 
 def test_the_first_change_opens_the_window_and_later_ones_do_not_prolong_it(
@@ -171,7 +171,7 @@ def test_a_mark_by_hand_ends_the_waiting_of_the_marks_it_is_folded_with(app: Row
 def test_what_was_set_aside_is_retried_at_once_and_waits_after_a_change(
     app: Rows, db: Database, patient: Line, make_line: MakeLine, tutor: UUID
 ) -> None:
-    app.execute("delete from caas_rules")
+    app.execute("delete from caas.rules")
     broken = make_line(failing(tutor), max_attempts=1)
     for revive, waits in ((lambda: list(queue.retry(db)), False), (lambda: change(app, tutor), True)):
         mark(app, [tutor], 0)
@@ -288,7 +288,7 @@ def test_a_worker_computes_what_waited_once_its_time_is_over(app: Rows, db: Data
         for _ in range(5):
             change(app, tutor)
         until(lambda: total(app, tutor) is not None and figures.remaining(db) == 0, "the score")
-    delay = "select calculated_at - source_changed_at from caas_scores"
+    delay = "select calculated_at - source_changed_at from caas.scores"
     assert one(app, delay) > timedelta(seconds=0.4)
     assert computed == [tutor]
 
@@ -407,7 +407,7 @@ def test_who_is_lost_with_its_lease_is_ready_at_once_and_loses_nothing(
     before = entry(app, "first_changed_at")
     change(app, tutor)
     fold(patient)
-    app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
+    app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() - interval '1 s'")
     patient.wake(whole=True)
     columns = "first_changed_at, due_at, later_due_at, later_changed_at, error"
     assert entry(app, columns) == (*before, None, None, None, "LEASE_LOST")
@@ -436,7 +436,7 @@ def town(app: Rows) -> None:
 
 
 def touched(app: Rows) -> list[Cell]:
-    rows = app.execute("select profile_id::text, cell, day::text, other_id::text from caas_touched_cells").fetchall()
+    rows = app.execute("select profile_id::text, cell, day::text, other_id::text from caas.touched_cells").fetchall()
     return [(NAMES.get(who, who), cell, day, other and NAMES.get(other, other)) for who, cell, day, other in rows]
 
 
@@ -519,10 +519,10 @@ def touched(app: Rows) -> list[Cell]:
         ("update profile_graph set status = 'BLOCKED'", set()),
         ("update profile_graph set source_profile_id = %(eve)s, relationship_type = 'AGENT_REFERRAL'", set()),
         ("update student_integration_links set is_active = false", set()),
-        ("select caas_enqueue(array[%(ana)s, %(cleo)s]::uuid[], 'asked', 10)", everything("ana", "cleo")),
-        ("select caas_enqueue(array[%(ana)s, %(new)s]::uuid[], 'asked', 90)", everything("ana", "new")),
-        ("select caas_recalculate(array[%(ana)s]::uuid[], 'manual')", everything("ana")),
-        ("select caas_enqueue_everyone('rebuilt')", everything("ana", "ben", "cleo", "dan", "eve")),
+        ("select caas.enqueue(array[%(ana)s, %(cleo)s]::uuid[], 'asked', 10)", everything("ana", "cleo")),
+        ("select caas.enqueue(array[%(ana)s, %(new)s]::uuid[], 'asked', 90)", everything("ana", "new")),
+        ("select caas.recalculate(array[%(ana)s]::uuid[], 'manual')", everything("ana")),
+        ("select caas.enqueue_everyone('rebuilt')", everything("ana", "ben", "cleo", "dan", "eve")),
         ("truncate session_transcripts", everything("ana", "ben", "cleo", "dan", "eve")),
     ],
 )  # fmt: skip
@@ -544,7 +544,7 @@ def test_a_deleted_listing_touches_every_cell_of_its_owner(app: Rows, line: Line
 @pytest.mark.usefixtures("town")
 def test_what_fell_due_touches_no_cell(app: Rows, db: Database, line: Line) -> None:
     drain(line)
-    app.execute("insert into caas_changes (reason, priority, profile_id) select 'time', 50, id from profiles")
+    app.execute("insert into caas.changes (reason, priority, profile_id) select 'time', 50, id from profiles")
     fold(line)
     assert touched(app) == []
     assert drain(line).processed == 5
@@ -556,8 +556,8 @@ def test_a_cell_that_is_touched_often_in_one_fold_is_noted_once(app: Rows, line:
     for number in range(5):
         put(app, f"update bookings set session_number = {number} where listing_id = %(maths)s")
         put(app, f"update profile_reviews set rating = {number % 5 + 1}")
-    put(app, "select caas_enqueue(array[%(ana)s]::uuid[], 'asked')")
-    put(app, "select caas_enqueue(array[%(ana)s]::uuid[], 'again', 90)")
+    put(app, "select caas.enqueue(array[%(ana)s]::uuid[], 'asked')")
+    put(app, "select caas.enqueue(array[%(ana)s]::uuid[], 'again', 90)")
     fold(line)
     assert sorted(map(str, touched(app))) == sorted(map(str, ANAS_LESSON | everything("ana")))
 
@@ -571,12 +571,12 @@ def test_cells_wait_in_whatever_becomes_of_the_entry(app: Rows, make_line: MakeL
     put(app, "update bookings set status = 'Completed' where listing_id = %(maths)s")
     assert drain(line).dead == 1
     assert {*touched(app)} == ANAS_LESSON
-    app.execute("delete from caas_rules")
+    app.execute("delete from caas.rules")
     well = make_line()
     mark(app, [ana], 50)
     assert drain(well).failed == 0
     assert touched(app) == []
-    assert one(app, "select sessions_completed from tutor_daily_aggregates where profile_id = %s", ana) == 1
+    assert one(app, "select sessions_completed from caas.tutor_daily_aggregates where profile_id = %s", ana) == 1
 
 
 @pytest.mark.usefixtures("town")

@@ -33,11 +33,11 @@ LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 
 
 def mark(app: Rows, profile_ids: list[UUID], reason: str = "asked", priority: int = 10) -> int:
-    return int(one(app, "select caas_enqueue(%s, %s, %s)", profile_ids, reason, priority))
+    return int(one(app, "select caas.enqueue(%s, %s, %s)", profile_ids, reason, priority))
 
 
 def entries(app: Rows, columns: str = "profile_id") -> list[tuple[Any, ...]]:
-    return app.execute(f"select {columns} from caas_recalculation_queue order by profile_id").fetchall()
+    return app.execute(f"select {columns} from caas.recalculation_queue order by profile_id").fetchall()
 
 
 def test_three_reviews_of_one_tutor_make_one_entry(app: Rows, line: Line) -> None:
@@ -45,11 +45,11 @@ def test_three_reviews_of_one_tutor_make_one_entry(app: Rows, line: Line) -> Non
     forget_marks(app)
     for rating in (3, 4, 5):
         add_review(app, client, tutor, rating)
-    times = app.execute("select min(changed_at), max(changed_at) from caas_changes").fetchone()
+    times = app.execute("select min(changed_at), max(changed_at) from caas.changes").fetchone()
     assert line.fold(whole=True).marks == 3
     columns = "profile_id, reasons, priority, first_changed_at, last_changed_at, attempts, token, due_at"
     assert entries(app, columns) == [(tutor, ["profile_reviews"], 10, *(times or ()), 0, None, None)]
-    assert one(app, "select count(*) from caas_changes") == 0
+    assert one(app, "select count(*) from caas.changes") == 0
 
 
 def test_marks_of_several_folds_merge_into_the_entry_that_stands(app: Rows, line: Line) -> None:
@@ -58,7 +58,7 @@ def test_marks_of_several_folds_merge_into_the_entry_that_stands(app: Rows, line
     seen = []
     for reason, priority in [("c", 90), ("a", 50), ("b", 90), ("a", 90)]:
         mark(app, [tutor], reason, priority)
-        changed_at = one(app, "select changed_at from caas_changes")
+        changed_at = one(app, "select changed_at from caas.changes")
         line.fold(whole=True)
         columns = "generation, place, reasons, priority, first_changed_at, last_changed_at"
         seen.append((changed_at, *entries(app, columns)[0]))
@@ -77,7 +77,7 @@ def test_an_entry_keeps_at_most_sixteen_reasons(app: Rows, line: Line) -> None:
         for number in range(10):
             mark(app, [tutor], f"{round_} {number}")
         line.fold(whole=True)
-    assert one(app, "select cardinality(reasons) from caas_recalculation_queue") == 16
+    assert one(app, "select cardinality(reasons) from caas.recalculation_queue") == 16
 
 
 def test_a_late_commit_below_the_last_folded_mark_is_still_folded(app: Rows, connect: Connect, line: Line) -> None:
@@ -96,7 +96,7 @@ def test_folders_take_different_marks_and_wait_for_none(app: Rows, connect: Conn
     for _ in range(10):
         mark(app, [uuid4()])
     other = connect(autocommit=False)
-    assert other.execute("select marks, entries from caas_fold(4)").fetchone() == (4, 4)
+    assert other.execute("select marks, entries from caas.fold(4)").fetchone() == (4, 4)
     assert line.fold(whole=True).marks == 6
     other.commit()
     assert line.fold(whole=True).marks == 0
@@ -114,7 +114,7 @@ def test_a_listings_owner_is_looked_up_when_its_mark_is_folded(app: Rows, line: 
     listing = add_listing(app, before)
     add_booking(app, listing, client)
     app.execute("update listings set profile_id = %s", (after,))
-    app.execute("delete from caas_changes where listing_id is null")
+    app.execute("delete from caas.changes where listing_id is null")
     line.fold(whole=True)
     assert sorted(entries(app, "profile_id, reasons")) == sorted([(after, ["bookings"]), (client, ["bookings"])])
 
@@ -123,15 +123,15 @@ def test_a_bookings_owner_is_looked_up_when_its_mark_is_folded(app: Rows, line: 
     tutor = add_tutor(app)
     booking = add_booking(app, add_listing(app, tutor), add_client(app))
     forget_marks(app)
-    app.execute("insert into caas_changes (reason, booking_id) values ('transcript', %s)", (booking,))
+    app.execute("insert into caas.changes (reason, booking_id) values ('transcript', %s)", (booking,))
     line.fold(whole=True)
     assert entries(app, "profile_id, reasons") == [(tutor, ["transcript"])]
 
 
 def test_a_mark_whose_listing_is_gone_is_taken_without_an_entry(app: Rows, line: Line) -> None:
-    app.execute("insert into caas_changes (reason, listing_id) values ('bookings', %s)", (uuid4(),))
+    app.execute("insert into caas.changes (reason, listing_id) values ('bookings', %s)", (uuid4(),))
     assert line.fold(whole=True).marks == 1
-    assert (entries(app), one(app, "select count(*) from caas_changes")) == ([], 0)
+    assert (entries(app), one(app, "select count(*) from caas.changes")) == ([], 0)
 
 
 def test_a_mark_on_a_leased_entry_waits_apart_from_what_was_claimed(app: Rows, line: Line) -> None:
@@ -142,21 +142,21 @@ def test_a_mark_on_a_leased_entry_waits_apart_from_what_was_claimed(app: Rows, l
     line.claimant.claim(1, whole=True)
     claimed = entries(app, "priority, place, reasons, first_changed_at, token, lease_until, claimed_generation")
     mark(app, [tutor], "later", 90)
-    changed_at = one(app, "select changed_at from caas_changes")
+    changed_at = one(app, "select changed_at from caas.changes")
     line.fold(whole=True)
     mark(app, [tutor], "later still", 10)
     line.fold(whole=True)
     unchanged = entries(app, "priority, place, reasons, first_changed_at, token, lease_until, claimed_generation")
     assert unchanged == claimed
     later = "later_priority, later_reasons, later_changed_at, generation > claimed_generation, last_changed_at > %s"
-    row = app.execute(f"select {later} from caas_recalculation_queue", (changed_at,)).fetchone()
+    row = app.execute(f"select {later} from caas.recalculation_queue", (changed_at,)).fetchone()
     assert row == (10, ["later", "later still"], changed_at, True, True)
 
 
 def test_a_mark_during_backoff_keeps_the_due_time(app: Rows, line: Line) -> None:
     tutor = add_tutor(app)
     line.fold(whole=True)
-    app.execute("update caas_recalculation_queue set due_at = now() + interval '1 h', attempts = 2, error = 'X'")
+    app.execute("update caas.recalculation_queue set due_at = now() + interval '1 h', attempts = 2, error = 'X'")
     before = entries(app, "due_at, attempts, error")
     mark(app, [tutor], "by hand", 0)
     line.fold(whole=True)
@@ -169,7 +169,7 @@ def test_a_mark_on_a_dead_profile_revives_it_with_no_attempts_counted(app: Rows,
     tutor = add_tutor(app)
     forget_marks(app)
     app.execute(
-        "insert into caas_dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
+        "insert into caas.dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
         "last_changed_at) values (%s, 'X', 'x', 4, '{old}', now(), now())",
         (tutor,),
     )
@@ -177,7 +177,7 @@ def test_a_mark_on_a_dead_profile_revives_it_with_no_attempts_counted(app: Rows,
     mark(app, [tutor])
     line.fold(whole=True)
     assert entries(app, "profile_id, attempts, losses") == [(tutor, 0, 0)]
-    assert one(app, "select count(*) from caas_dead_entries") == 0
+    assert one(app, "select count(*) from caas.dead_entries") == 0
     assert drain().processed == 1
 
 
@@ -192,9 +192,9 @@ def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
     line.run_batch(100, whole=True)
     app.execute("alter table profiles disable trigger user")
     add_tutor(app, id=newcomer)
-    app.execute("delete from profiles where id in (select profile_id from caas_scores order by profile_id limit 3)")
+    app.execute("delete from profiles where id in (select profile_id from caas.scores order by profile_id limit 3)")
     queue.mark_everyone(db, "rebuilt")
-    changed_at = one(app, "select changed_at from caas_changes")
+    changed_at = one(app, "select changed_at from caas.changes")
     folds = []
     while (folded := line.fold(whole=True)).found_any:
         folds.append(folded)
@@ -202,7 +202,7 @@ def test_a_mark_of_everyone_reaches_every_profile_and_every_score_in_pieces(
     assert entries(app, "profile_id, reasons, priority, first_changed_at") == [
         (key, ["rebuilt"], 90, changed_at) for key in sorted(scored | {newcomer})
     ]
-    assert one(app, "select count(*) from caas_changes") == 0
+    assert one(app, "select count(*) from caas.changes") == 0
 
 
 def test_a_change_is_not_held_up_by_a_mark_of_everyone(app: Rows, db: Database, make_line: MakeLine) -> None:
@@ -224,11 +224,11 @@ def test_marks_of_everyone_that_have_not_begun_are_one(app: Rows, db: Database, 
     forget_marks(app)
     queue.mark_everyone(db, "first")
     queue.mark_everyone(db, "second")
-    assert one(app, "select count(*) from caas_changes where everyone") == 1
+    assert one(app, "select count(*) from caas.changes where everyone") == 1
     line = make_line(fold_size=2)
     line.fold(whole=True)
     queue.mark_everyone(db, "third")  # the first has begun: what it passed already is meant again
-    assert one(app, "select count(*) from caas_changes where everyone") == 2
+    assert one(app, "select count(*) from caas.changes where everyone") == 2
 
 
 def test_a_mark_of_everyone_does_not_begin_before_the_transaction_that_counts_on_it_ends(
@@ -239,7 +239,7 @@ def test_a_mark_of_everyone_does_not_begin_before_the_transaction_that_counts_on
     queue.mark_everyone(db, "first")
     release = connect(autocommit=False)
     release.execute("set local session_replication_role = replica; update profiles set available_free_help = true")
-    release.execute("select caas_enqueue_everyone('second')")
+    release.execute("select caas.enqueue_everyone('second')")
     drain()
     release.commit()
     drain()
@@ -256,26 +256,26 @@ def test_a_truncate_ends_with_every_score_right(app: Rows, drain: Drain) -> None
     assert total(app, tutor) == 32
     app.execute("truncate profiles cascade")
     assert drain().removed == 2
-    assert one(app, "select count(*) from caas_scores") == 0
+    assert one(app, "select count(*) from caas.scores") == 0
 
 
 def test_enqueue_marks_each_profile_once_and_no_null(app: Rows) -> None:
     one_, two = uuid4(), uuid4()
-    assert one(app, "select caas_enqueue(%s, '  asked  ')", [one_, None, two, one_]) == 2
-    rows = app.execute("select profile_id, reason, priority from caas_changes").fetchall()
+    assert one(app, "select caas.enqueue(%s, '  asked  ')", [one_, None, two, one_]) == 2
+    rows = app.execute("select profile_id, reason, priority from caas.changes").fetchall()
     assert {*rows} == {(one_, "asked", 10), (two, "asked", 10)}
-    assert one(app, "select caas_enqueue('{}', 'asked')") == one(app, "select caas_enqueue(null, 'asked')") == 0
+    assert one(app, "select caas.enqueue('{}', 'asked')") == one(app, "select caas.enqueue(null, 'asked')") == 0
 
 
 @pytest.mark.parametrize("arguments", ["'a word', 7", "'a word', null", "'', 10", "'  ', 10", "null, 10"])
 def test_enqueue_refuses_an_unknown_priority_and_a_blank_reason(app: Rows, arguments: str) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue):
-        app.execute(f"select caas_enqueue(array[gen_random_uuid()], {arguments})")
-    assert one(app, "select count(*) from caas_changes") == 0
+        app.execute(f"select caas.enqueue(array[gen_random_uuid()], {arguments})")
+    assert one(app, "select count(*) from caas.changes") == 0
 
 
 @pytest.mark.parametrize(
-    "call", ["caas_enqueue_everyone('rebuilt', 7)", "caas_recalculate(array[gen_random_uuid()], 'asked', 7)"]
+    "call", ["caas.enqueue_everyone('rebuilt', 7)", "caas.recalculate(array[gen_random_uuid()], 'asked', 7)"]
 )
 def test_no_caller_can_leave_a_mark_that_no_fold_can_take(app: Rows, line: Line, call: str) -> None:
     tutor = add_tutor(app)
@@ -293,5 +293,5 @@ def test_a_recalculation_knows_its_generations_and_folds_nothing_else(app: Rows,
     ]
     assert queue.recalculate(db, []) == {}
     assert other not in {key for (key,) in entries(app)}
-    age = one(app, "select clock_timestamp() - first_changed_at from caas_recalculation_queue")
+    age = one(app, "select clock_timestamp() - first_changed_at from caas.recalculation_queue")
     assert timedelta() < age < timedelta(minutes=1)

@@ -25,7 +25,7 @@ def followed(app: Rows, profile_id: UUID) -> int:
 
 def listed(app: Rows) -> list[UUID]:
     """Whose total is still to be copied."""
-    return [key for (key,) in app.execute("select profile_id from caas_score_follow order by profile_id").fetchall()]
+    return [key for (key,) in app.execute("select profile_id from caas.score_follow order by profile_id").fetchall()]
 
 
 def test_the_profile_follows_its_total_up_and_down(app: Rows, drain: Drain) -> None:
@@ -44,7 +44,7 @@ def test_following_marks_nobody_and_leaves_nothing_listed(app: Rows, drain: Drai
     add_tutor(app)
     drain()
     assert listed(app) == []
-    assert one(app, "select count(*) from caas_changes") == 0
+    assert one(app, "select count(*) from caas.changes") == 0
 
 
 def test_a_row_that_the_application_holds_is_skipped_recorded_and_follows_later(
@@ -83,12 +83,12 @@ def test_the_application_never_waits_while_a_batch_is_computed_and_cached(
     scored = line.score(claim)
     application = connect()
     application.execute("set lock_timeout = '1s'")
-    pause = Pause(app, "caas_scores")
+    pause = Pause(app, "caas.scores")
     with pause.during(lambda: line.publish(claim, scored)):
         application.execute("update profiles set bio = 'Hello', caas_score = 5")
         add_booking(application, listing, client)
         application.execute("delete from profiles where id = %s", (client,))
-        application.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+        application.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
 
 
 def test_a_row_that_says_so_already_is_not_written(app: Rows, drain: Drain) -> None:
@@ -126,7 +126,7 @@ def test_switched_off_the_column_stays_the_applications(app: Rows, make_line: Ma
 def test_switched_on_again_the_column_catches_up_with_the_next_computation(app: Rows, make_line: MakeLine) -> None:
     tutor = add_tutor(app)
     for follows in (False, True):
-        app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+        app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
         line = make_line(follow_profiles=follows)
         line.fold(whole=True)
         line.run_batch(100, whole=True)
@@ -186,7 +186,7 @@ def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(
 
     def copy() -> None:
         with db.transaction() as connection:  # with the time that a slow trigger of the application's may take
-            connection.execute("select caas_follow(null, 100)")
+            connection.execute("select caas.follow(null, 100)")
 
     def claim_and_score() -> tuple[Claim, Scored]:
         line.fold(whole=True)
@@ -213,7 +213,7 @@ def test_a_copy_that_was_held_up_does_not_bring_back_an_older_total(app: Rows, l
 
     def copy() -> None:
         with db.transaction() as connection:
-            connection.execute("select caas_follow(%s, 100)", ([first, second],))
+            connection.execute("select caas.follow(%s, 100)", ([first, second],))
 
     def claim_and_score(tutor: UUID) -> tuple[Claim, Scored]:
         app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
@@ -223,7 +223,7 @@ def test_a_copy_that_was_held_up_does_not_bring_back_an_older_total(app: Rows, l
         return claim, line.score(claim)
 
     newer, newest = claim_and_score(first), claim_and_score(second)
-    pause = Pause(app, "caas_scores")
+    pause = Pause(app, "caas.scores")
     with pause.during(lambda: line.publish(*newer)), meanwhile(copy, finally_=pause.resume) as copying:
         until(lambda: copying.done() or waiting(app) > 1, "the copy to be done or to wait for the batch")
         line.publish(*newest)
@@ -246,7 +246,7 @@ def test_following_does_not_wait_for_a_batch_while_it_holds_the_applications_row
             publishing(claim, scored)
             app.execute("update profiles set available_free_help = true")
     assert listed(app) == [tutor]
-    pause = Pause(app, "caas_scores")
+    pause = Pause(app, "caas.scores")
     with pause.during(lambda: line.publish(claim, scored)):
         follow.follow(db, None)
         assert not caplog.records  # it would tell of a lock that it waited for in vain

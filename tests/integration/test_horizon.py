@@ -26,7 +26,7 @@ ROUNDS = 30
 WALKED = """
     select sum(pg_stat_get_xact_tuples_returned(indexrelid))::bigint
     from pg_index
-    where indrelid in ('caas_changes'::regclass, 'caas_recalculation_queue'::regclass)
+    where indrelid in ('caas.changes'::regclass, 'caas.recalculation_queue'::regclass)
 """
 
 
@@ -57,11 +57,11 @@ def floors_follow_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def left(app: Rows) -> tuple[int, int]:
     """Marks and entries."""
-    return one(app, "select count(*) from caas_changes"), one(app, "select count(*) from caas_recalculation_queue")
+    return one(app, "select count(*) from caas.changes"), one(app, "select count(*) from caas.recalculation_queue")
 
 
 def enqueue(app: Rows, count: int) -> None:
-    app.execute("select caas_enqueue(array(select gen_random_uuid() from generate_series(1, %s)), 'asked')", (count,))
+    app.execute("select caas.enqueue(array(select gen_random_uuid() from generate_series(1, %s)), 'asked')", (count,))
 
 
 @pytest.mark.usefixtures("floors_follow_at_once")
@@ -149,10 +149,10 @@ def test_an_entry_left_locked_below_the_floor_is_found_by_a_whole_search(
 ) -> None:
     first, second = uuid4(), uuid4()
     for profile_id in (first, second):
-        app.execute("select caas_enqueue(%s, 'asked')", ([profile_id],))
+        app.execute("select caas.enqueue(%s, 'asked')", ([profile_id],))
         line.fold()
     holder = connect(autocommit=False)
-    holder.execute("select from caas_recalculation_queue where profile_id = %s for update", (first,))
+    holder.execute("select from caas.recalculation_queue where profile_id = %s for update", (first,))
     assert line.claimant.claim(10).profile_ids == [second]
     line.claimant.settle()
     holder.rollback()
@@ -171,15 +171,15 @@ def test_whatever_becomes_ready_again_does_so_above_the_floor(app: Rows, line: w
     line.claimant.release()  # given back
     assert claimed() == 2
     line.claimant.settle()
-    app.execute("update caas_recalculation_queue set lease_until = now() - interval '1 s'")
+    app.execute("update caas.recalculation_queue set lease_until = now() - interval '1 s'")
     line.claimant.wake(now=True)  # lapsed
     assert claimed() == 2
     line.claimant.settle()
-    app.execute("update caas_recalculation_queue set token = null, lease_until = null, due_at = now()")
+    app.execute("update caas.recalculation_queue set token = null, lease_until = null, due_at = now()")
     line.claimant.wake(now=True)  # promoted
     claim = line.claimant.claim(10)
     assert len(claim.entries) == 2
-    app.execute("select caas_enqueue(%s, 'again')", (claim.profile_ids,))
+    app.execute("select caas.enqueue(%s, 'again')", (claim.profile_ids,))
     line.fold()
     line.publish(claim, line.score(claim))  # marked again meanwhile
     line.claimant.settle()
@@ -191,12 +191,12 @@ def test_an_entry_that_becomes_more_urgent_does_so_above_the_floor_of_its_new_pr
     app: Rows, line: worker.Line
 ) -> None:
     slow = uuid4()
-    app.execute("select caas_enqueue(%s, 'asked', 90)", ([slow],))
+    app.execute("select caas.enqueue(%s, 'asked', 90)", ([slow],))
     line.fold()
     enqueue(app, 1)
     line.fold()
     assert slow not in line.claimant.claim(1).profile_ids
     line.claimant.settle()
-    app.execute("select caas_enqueue(%s, 'asked', 10)", ([slow],))
+    app.execute("select caas.enqueue(%s, 'asked', 10)", ([slow],))
     line.fold()
     assert line.claimant.claim(1).profile_ids == [slow]

@@ -31,7 +31,7 @@ def add_first_session(app: Rows) -> tuple[UUID, UUID]:
 
 
 def judged(app: Rows) -> int:
-    row = app.execute("select count(*) from session_scores where score_type = 'fsrs'").fetchone()
+    row = app.execute("select count(*) from caas.session_scores where score_type = 'fsrs'").fetchone()
     return int(row[0]) if row else 0
 
 
@@ -40,7 +40,7 @@ def quality_tables(app: Rows) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def lapse(app: Rows) -> None:
-    app.execute("update caas_recalculation_queue set lease_until = now() - interval '1 hour'")
+    app.execute("update caas.recalculation_queue set lease_until = now() - interval '1 hour'")
 
 
 def test_a_first_session_is_judged_with_the_attempt_after_a_failed_one(
@@ -59,10 +59,10 @@ def test_a_first_session_is_judged_with_the_attempt_after_a_failed_one(
         broken.setattr(appraisal, "appraise", fail)
         assert worker.drain(make_line(backoff_seconds=3600), batch_size=10).error_types == {"QUALITY_FAILED": 1}
     assert quality_tables(app) == before  # cells and session scores tell of no other moment than windows and tiers
-    app.execute("update caas_recalculation_queue set due_at = null")
+    app.execute("update caas.recalculation_queue set due_at = null")
     assert worker.drain(make_line(), batch_size=10).processed == 1
     assert judged(app) == 1
-    assert app.execute("select count(*) from caas_touched_cells").fetchone() == (0,)
+    assert app.execute("select count(*) from caas.touched_cells").fetchone() == (0,)
 
 
 def test_a_late_worker_forgets_nobody_who_is_a_tutor_again(app: Rows, make_line: MakeLine) -> None:
@@ -77,7 +77,7 @@ def test_a_late_worker_forgets_nobody_who_is_a_tutor_again(app: Rows, make_line:
     app.execute("update profiles set roles = '{TUTOR}' where id = %s", (tutor,))
     worker.drain(other, batch_size=10)
     assert late.publish(claim, scored).endings == {"lost": 1}
-    assert app.execute("select count(*) from tutor_scores").fetchone() == (3,)
+    assert app.execute("select count(*) from caas.tutor_scores").fetchone() == (3,)
     assert judged(app) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_while_another_has_it(app: R
     lapse(app)
     other.wake(whole=True)
     assert {*other.claimant.claim(10, whole=True).profile_ids} == {*claim.profile_ids}
-    queries = [f"select xmin::text, * from {table}" for table in (*PUBLISHED, "caas_pair_cells", "caas_touched_cells")]
+    queries = [f"select xmin::text, * from {table}" for table in (*PUBLISHED, "caas.pair_cells", "caas.touched_cells")]
     before = [app.execute(query.encode()).fetchall() for query in queries]
     scored = late.score(claim)
     assert late.publish(claim, scored).endings == {"lost": len(claim.profile_ids)}
@@ -102,7 +102,7 @@ def test_a_late_worker_takes_no_first_session_from_who_is_about_to_judge_it(app:
     _, booking = add_first_session(app)
     late, other = make_line(), make_line()
     worker.drain(other, batch_size=10)
-    app.execute("delete from session_scores where score_type = 'fsrs'")
+    app.execute("delete from caas.session_scores where score_type = 'fsrs'")
     app.execute("update bookings set tech_issue = true where id = %s", (booking,))
     late.fold(whole=True)
     claim = late.claimant.claim(10, whole=True)

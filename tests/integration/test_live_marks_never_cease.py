@@ -10,7 +10,7 @@ from tests.people import Rows, add_tutor
 def test_a_mark_of_everyone_is_expanded_although_every_fold_is_full(app: Rows, make_line: Callable[..., Line]) -> None:
     for _ in range(6):
         add_tutor(app)
-    app.execute("select caas_enqueue_everyone('rebuilt')")
+    app.execute("select caas.enqueue_everyone('rebuilt')")
     folded = make_line(fold_size=2).fold()
     assert (folded.marks, folded.expanded) == (2, 2)
 

@@ -125,7 +125,7 @@ def test_status_counts_by_state(app: Rows, mailbox: Mailbox, run: Run) -> None:
     run("send")
     mailbox.refuses_recipient = lambda _: "451 later"
     add_report(app)
-    app.execute("update email_reports set created_at = now() - interval '2 hours' where status = 'pending'")
+    app.execute("update caas.email_reports set created_at = now() - interval '2 hours' where status = 'pending'")
     run("send")
     kinds = json.loads(run("status", "--json").stdout)
     assert kinds["alerts"] == {**empty, "failed": 1, "last_error": "the server said 550: nobody"}
@@ -140,12 +140,12 @@ def test_retry_makes_what_failed_due_again(app: Rows, mailbox: Mailbox, run: Run
     add_report(app)
     add_alert(app)
     sent = add_report(app)
-    app.execute("update email_reports set status = 'sent' where booking_id = %s", (sent,))
+    app.execute("update caas.email_reports set status = 'sent' where booking_id = %s", (sent,))
     mailbox.refuses_recipient = lambda _: "550 nobody"
     assert run("send").exit_code == 1
     mailbox.refuses_recipient = lambda _: None
     assert answer(run("retry", "--json")) == {"reports": 1, "alerts": 1}
-    assert one(app, "select max(attempts) from email_reports where status = 'pending'") == 0
+    assert one(app, "select max(attempts) from caas.email_reports where status = 'pending'") == 0
     assert "nothing to do" in run("retry").output
     assert answer(run("send", "--json"))["sent"] == 2
     assert len(mailbox.letters) == 2

@@ -1,4 +1,4 @@
-"""Mark: what a write of the application's leaves in caas_changes (design, The line 1; scoring 1.5).
+"""Mark: what a write of the application's leaves in caas.changes (design, The line 1; scoring 1.5).
 
 Each test runs in a transaction of its own over one small town and is undone.
 """
@@ -134,7 +134,7 @@ def test_a_mark_names_the_cells_where_it_counted_and_where_it_counts(
     put(town, statement)
     rows = town.execute(
         "select reason, profile_id::text, listing_id::text, booking_id::text, other_id::text, touched_at, whole "
-        "from caas_changes"
+        "from caas.changes"
     ).fetchall()
     assert len(rows) == len(named)
     assert {(reason, *(NAMES.get(key) for key in keys), at) for reason, *keys, at, _ in rows} == named
@@ -175,13 +175,13 @@ def test_a_delete_marks_whom_the_row_concerned(town: Rows, table: str) -> None:
     town.execute(f"delete from {table} {which}")
     whose = {"listings": {"ana", "ben"}}.get(table) or WATCHED[table][0]
     assert marked(town, table) == sorted(whose)
-    assert one(town, "select bool_and(deleted) from caas_changes where reason = %s", table) is (table == "profiles")
+    assert one(town, "select bool_and(deleted) from caas.changes where reason = %s", table) is (table == "profiles")
 
 
 @pytest.mark.parametrize("table", INSERTS)
 def test_a_truncate_marks_everyone(town: Rows, table: str) -> None:
     town.execute(f"truncate {table} cascade")
-    assert one(town, "select count(*) from caas_changes where everyone and reason = %s", table) == 1
+    assert one(town, "select count(*) from caas.changes where everyone and reason = %s", table) == 1
     assert marked(town) == []
 
 
@@ -197,15 +197,15 @@ def test_a_deleted_profile_takes_along_what_hangs_on_it_and_all_of_it_is_marked(
 
 def test_a_statement_marks_the_same_keys_once_however_many_rows_it_touches(town: Rows) -> None:
     town.execute("insert into profiles (roles, bio) select '{CLIENT}', 'bulk' from generate_series(1, 10)")
-    town.execute("delete from caas_changes")
+    town.execute("delete from caas.changes")
     town.execute(
         "insert into bookings (listing_id, client_id, scheduled_start, scheduled_end) "
         "select %s, p.id, now(), now() from profiles as p, generate_series(1, 100) where p.bio = 'bulk'",
         (IDS["maths"],),
     )
-    assert one(town, "select count(*) from caas_changes") == len({*marked(town)} - {"maths"}) == 10
+    assert one(town, "select count(*) from caas.changes") == len({*marked(town)} - {"maths"}) == 10
     town.execute("update bookings set status = 'Completed' from profiles as p where p.id = client_id and bio = 'bulk'")
-    assert one(town, "select count(*) from caas_changes") == 20
+    assert one(town, "select count(*) from caas.changes") == 20
 
 
 def test_copy_marks(town: Rows) -> None:
@@ -251,8 +251,8 @@ def test_what_is_rolled_back_leaves_no_mark(town: Rows) -> None:
 
 def test_a_write_reads_no_other_table_and_waits_for_no_other_table_of_ours(town: Rows, town_url: str) -> None:
     with psycopg.connect(town_url) as other:
-        for table in ("caas_recalculation_queue", "caas_dead_entries", "caas_scores", "caas_score_follow"):
-            other.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.Identifier(table)))
+        for table in ("caas.recalculation_queue", "caas.dead_entries", "caas.scores", "caas.score_follow"):
+            other.execute(sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(table)))
         town.execute("set local lock_timeout = '5s'")
         for table, (whose, columns) in WATCHED.items():
             column, value = next(iter(columns.items()))
@@ -271,13 +271,13 @@ def test_a_write_reads_no_other_table_and_waits_for_no_other_table_of_ours(town:
 
 
 def test_triggers_neither_notify_nor_meet_a_unique_key(town: Rows) -> None:
-    sources = town.execute("select prosrc from pg_proc where proname like 'caas\\_mark\\_%'").fetchall()
+    sources = town.execute("select prosrc from pg_proc where proname like 'mark\\_%'").fetchall()
     assert len(sources) >= len(INSERTS)
     assert not [source for (source,) in sources if "notify" in source.lower()]
     unique = town.execute(
-        "select pg_get_indexdef(indexrelid) from pg_index where indrelid = 'caas_changes'::regclass and indisunique"
+        "select pg_get_indexdef(indexrelid) from pg_index where indrelid = 'caas.changes'::regclass and indisunique"
     ).fetchall()
     assert [definition.partition(" USING ")[2] for (definition,) in unique] == ["btree (id)"]
     assert one(
-        town, "select attidentity from pg_attribute where attrelid = 'caas_changes'::regclass and attname = 'id'"
+        town, "select attidentity from pg_attribute where attrelid = 'caas.changes'::regclass and attname = 'id'"
     )

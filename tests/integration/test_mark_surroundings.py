@@ -30,28 +30,26 @@ def test_the_applications_role_marks_without_any_grant_of_ours(town: Rows) -> No
                 town.execute(f"update {table} set {', '.join(f'{column} = {column}' for column in columns)}")
             town.execute("delete from profiles")
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                town.execute("select from caas_changes")
+                town.execute("select from caas.changes")
         assert {"ana", "ben", "cleo", "dan", "new", "maths", "music"} <= {*marked(town)}
 
 
 def test_a_session_cannot_lead_its_marks_astray(town: Rows) -> None:
-    town.execute("create schema trap; create table trap.caas_changes (like public.caas_changes)")
-    town.execute("create temp table caas_changes (like public.caas_changes)")
+    town.execute("create schema trap; create table trap.changes (like caas.changes)")
+    town.execute("create temp table changes (like caas.changes)")
     town.execute("create temp table new_rows (id int); create temp table old_rows (id int)")
     town.execute("set search_path = trap, pg_temp, public; set row_security = off")
     put(town, f"insert into public.bookings {INSERTS['bookings'][0]}")
     town.execute("update public.bookings set status = 'Completed' where id = %s", (LESSON,))
-    assert one(town, "select count(*) from public.caas_changes") == 2
-    assert (
-        one(town, "select (select count(*) from pg_temp.caas_changes) + (select count(*) from trap.caas_changes)") == 0
-    )
+    assert one(town, "select count(*) from caas.changes") == 2
+    assert one(town, "select (select count(*) from pg_temp.changes) + (select count(*) from trap.changes)") == 0
 
 
 @pytest.mark.parametrize("table", INSERTS)
 def test_a_watched_column_cannot_be_dropped_and_writes_go_on(town: Rows, table: str) -> None:
     moves = {column for moved, column, _, _ in MOVES if moved == table}
     for column in moves | {*WATCHED.get(table, ((), {}))[1]}:
-        with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="caas_guard"):
+        with pytest.raises(psycopg.errors.DependentObjectsStillExist, match=r"caas\.source_"):
             town.execute(f"alter table {table} drop column {column}")
     put(town, f"insert into {table} {INSERTS[table][0]}")
     assert marked(town) == sorted(INSERTS[table][1])
@@ -82,7 +80,7 @@ def test_writes_into_partitions_mark_whichever_way_they_come(database_url: str) 
         app.execute(TOWN.encode())
 
         def marks_of(statement: str) -> list[str]:
-            app.execute("delete from caas_changes")
+            app.execute("delete from caas.changes")
             put(app, statement)
             return marked(app, "bookings")
 
@@ -98,7 +96,7 @@ def test_writes_into_partitions_mark_whichever_way_they_come(database_url: str) 
         assert one(app, "select count(*) from bookings_2025") == 2
         assert marks_of("delete from listings where id = %(maths)s") == ["cleo", "maths"]
         app.execute("truncate bookings_2025")
-        assert one(app, "select count(*) from caas_changes where everyone and reason = 'bookings'") == 1
+        assert one(app, "select count(*) from caas.changes where everyone and reason = 'bookings'") == 1
 
 
 def test_a_partition_attached_later_is_watched_from_the_next_migration_on(database_url: str) -> None:
@@ -113,7 +111,7 @@ def test_a_partition_attached_later_is_watched_from_the_next_migration_on(databa
             "alter table bookings attach partition bookings_2027 for values from ('2027-01-01Z') to ('2028-01-01Z')"
         )
         assert migrate.up(database_url, Shipped.load(), lambda _: None) == 1
-        assert one(app, "select count(*) from caas_changes where everyone") == 1
+        assert one(app, "select count(*) from caas.changes where everyone") == 1
         app.execute("update bookings_2027 set status = 'Completed'")
         assert marked(app, "bookings") == ["cleo", "maths"]
         assert migrate.up(database_url, Shipped.load(), lambda _: None) == 0
@@ -126,4 +124,4 @@ def test_a_publication_for_all_tables_stops_nobody(app: Rows, drain: Drain) -> N
     drain()
     app.execute("delete from profiles where id = %s", (IDS["eve"],))
     assert drain().remaining == 0
-    assert one(app, "select count(*) from caas_scores") == 4
+    assert one(app, "select count(*) from caas.scores") == 4

@@ -49,7 +49,7 @@ def work(line: Line) -> Work:
 
 def taught(app: Rows) -> dict[UUID, int]:
     """How many sessions each tutor's days hold."""
-    return dict(app.execute("select profile_id, sum(sessions) from tutor_daily_aggregates group by 1").fetchall())
+    return dict(app.execute("select profile_id, sum(sessions) from caas.tutor_daily_aggregates group by 1").fetchall())
 
 
 # Far dates
@@ -111,9 +111,11 @@ def test_an_engagement_of_any_size_is_counted_or_left_out(
     tutor, session = add_school(app)
     app.execute("update bookings set engagement_score = %s::numeric where id = %s", (engagement, session))
     work()
-    assert one(app, "select engagement_sum from tutor_daily_aggregates") == (counted or 0)
-    assert one(app, "select engagement_count from tutor_daily_aggregates") == (counted is not None)
-    query = "select engagement_score from tutor_performance_metrics where profile_id = %s and time_window = '30day'"
+    assert one(app, "select engagement_sum from caas.tutor_daily_aggregates") == (counted or 0)
+    assert one(app, "select engagement_count from caas.tutor_daily_aggregates") == (counted is not None)
+    query = (
+        "select engagement_score from caas.tutor_performance_metrics where profile_id = %s and time_window = '30day'"
+    )
     assert one(app, query, tutor) == 40 * (0.5 if counted is None else counted) + 20
 
 
@@ -126,7 +128,9 @@ def test_ten_minutes_late_is_on_time_to_the_microsecond(
     _, session = add_school(app)
     app.execute("update bookings set actual_start = scheduled_start + %s where id = %s", (late, session))
     work()
-    assert one(app, "select engagement_score from tutor_performance_metrics where time_window = '7day'") == engagement
+    assert (
+        one(app, "select engagement_score from caas.tutor_performance_metrics where time_window = '7day'") == engagement
+    )
 
 
 @pytest.mark.parametrize(("minutes", "answers"), [("-0.0000001", 0), ("-0.0", 1), ("0.0000001", 1), ("1e400", 1)])
@@ -136,7 +140,7 @@ def test_an_answer_before_its_message_counts_nowhere(app: Rows, work: Work, minu
     metadata = f'{{"response_time_minutes": {minutes}}}'
     app.execute("update platform_events set metadata = %s::jsonb where id = %s", (metadata, answer))
     work()
-    assert app.execute("select responses from caas_daily_events").fetchall() == [(1,)] * answers
+    assert app.execute("select responses from caas.daily_events").fetchall() == [(1,)] * answers
 
 
 # Ids
@@ -150,6 +154,6 @@ def test_clients_whose_ids_end_alike_are_spread_over_the_buckets(app: Rows, work
     for number in range(CLIENTS):
         add_booking(app, listing, add_profile(app, "CLIENT", id=UUID(int=(number + 1) << 64 | 0x7F)))
     work()
-    assert one(app, "select count(*) from caas_pair_cells where bucket < 256") == CLIENTS
-    assert one(app, "select count(*) from caas_pair_sums where bucket < 256") > 100
-    assert one(app, "select max(n) from (select count(*) as n from caas_pair_cells group by bucket) as b") < 12
+    assert one(app, "select count(*) from caas.pair_cells where bucket < 256") == CLIENTS
+    assert one(app, "select count(*) from caas.pair_sums where bucket < 256") > 100
+    assert one(app, "select max(n) from (select count(*) as n from caas.pair_cells group by bucket) as b") < 12

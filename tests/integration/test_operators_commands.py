@@ -49,7 +49,7 @@ def command(db: Database, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 def set_aside(app: Rows, profile_id: UUID) -> None:
     app.execute(
-        "insert into caas_dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
+        "insert into caas.dead_entries (profile_id, error, message, attempts, reasons, first_changed_at, "
         "last_changed_at) values (%s, 'STRATEGY_FAILED', 'no', 5, '{test}', now(), now())",
         (profile_id,),
     )
@@ -73,7 +73,7 @@ def test_a_mark_is_found_by_whichever_key_it_names_a_profile(
     }
     column, value, meant = marks[key]
     assert queue.place(db, meant) is None
-    app.execute(f"insert into caas_changes (reason, {column}) values ('profiles', %s)".encode(), (value,))
+    app.execute(f"insert into caas.changes (reason, {column}) values ('profiles', %s)".encode(), (value,))
     told = json.loads(command("queue", "status", "--profile", meant, "--json").stdout)
     assert (told["place"], told["state"], told["reasons"]) == ("changes", "marked", ["profiles"])
     if key != "everyone":
@@ -84,7 +84,7 @@ def test_a_mark_of_somebody_set_aside_is_on_its_way(db: Database, app: Rows, dra
     tutor = add_tutor(app)
     drain()
     set_aside(app, tutor)
-    app.execute("insert into caas_changes (reason, profile_id) values ('test', %s)", (tutor,))
+    app.execute("insert into caas.changes (reason, profile_id) values ('test', %s)", (tutor,))
     place = queue.place(db, tutor)
     assert place is not None
     assert place["state"] == "marked"
@@ -100,7 +100,7 @@ def test_where_nobody_stands_is_an_error(command: Command, app: Rows, drain: Any
 def test_who_was_set_aside_is_not_said_to_be_on_its_way(command: Command, app: Rows, drain: Any) -> None:
     tutor = add_tutor(app)
     drain()
-    app.execute("update caas_scores set total_score = 99")
+    app.execute("update caas.scores set total_score = 99")
     forget_marks(app)
     set_aside(app, tutor)
     for words in (("score", "compare", tutor), ("score", "explain", tutor)):
@@ -182,7 +182,7 @@ def test_no_expiry_of_a_check_is_no_date(command: Command, app: Rows) -> None:
 def test_a_hold_that_ends_beyond_the_calendar_has_no_end(command: Command, app: Rows, drain: Any, end: str) -> None:
     tutor = add_tutor(app)
     drain()
-    app.execute("select caas_hold(%s, 50, 'a reason', 'ann', %s::timestamptz)", (tutor, end))
+    app.execute("select caas.hold(%s, 50, 'a reason', 'ann', %s::timestamptz)", (tutor, end))
     [hold] = json.loads(command("score", "holds", "--json").stdout)
     assert (hold["expires_at"], hold["stands"]) == (None, True)
     assert json.loads(command("score", "get", tutor, "--json").stdout)["next_due_at"] is None
@@ -236,13 +236,11 @@ def test_a_missing_grant_ends_with_a_code_of_its_own(command: Command, forbidden
 def test_a_migration_as_a_role_without_rights_says_which(command: Command, url: str, forbidden: str) -> None:
     refused = str(command("migrate", "up", CAAS_DATABASE_URL=forbidden).exception)
     assert refused == (
-        "This role may not do that: permission denied for table caas_migrations. Migrate as the owner of the "
-        "application's tables"
+        "This role may not do that: permission denied for schema caas. Migrate as the owner of the application's tables"
     )
     command("uninstall", "--yes", CAAS_DATABASE_URL=url)
     refused = str(command("migrate", "up", CAAS_DATABASE_URL=forbidden).exception)
-    assert "permission denied for schema public. Migrate as" in refused
-    assert 'grant create on schema public to "caas_test_' in refused
+    assert "Run as the database's owner: create schema caas authorization" in refused
 
 
 # The queue as it moves

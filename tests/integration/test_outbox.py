@@ -65,7 +65,7 @@ def add_report(app: Rows, recipient: str = "admin@example.org", subject: str = "
     """A session whose report is due."""
     session, tutor = add_session(app)
     app.execute(
-        "insert into email_reports (booking_id, profile_id, recipient_email, subject) values (%s, %s, %s, %s)",
+        "insert into caas.email_reports (booking_id, profile_id, recipient_email, subject) values (%s, %s, %s, %s)",
         (session, tutor, recipient, f"{subject} {session}"),
     )
     return session
@@ -79,7 +79,7 @@ def add_alert(app: Rows, kind: str = "churn_risk", **columns: Any) -> UUID:
         **columns,
     }  # fmt: skip
     app.execute(
-        f"insert into tutor_alerts ({', '.join(given)}) values ({', '.join(['%s'] * len(given))})".encode(),
+        f"insert into caas.tutor_alerts ({', '.join(given)}) values ({', '.join(['%s'] * len(given))})".encode(),
         list(given.values()),
     )
     return UUID(str(given["id"]))
@@ -88,7 +88,7 @@ def add_alert(app: Rows, kind: str = "churn_risk", **columns: Any) -> UUID:
 def state(app: Rows, session: UUID) -> tuple[str, int, str | None]:
     """Status, attempts and error of a session's report."""
     row = app.execute(
-        "select status, attempts, error_message from email_reports where booking_id = %s", (session,)
+        "select status, attempts, error_message from caas.email_reports where booking_id = %s", (session,)
     ).fetchone()
     assert row is not None
     return row[0], row[1], row[2]
@@ -96,8 +96,8 @@ def state(app: Rows, session: UUID) -> tuple[str, int, str | None]:
 
 def make_due(app: Rows) -> None:
     """Let the pause or the lease of every letter end."""
-    app.execute("update email_reports set due_at = now() where status = 'pending'")
-    app.execute("update tutor_alerts set email_due_at = now() where email_status = 'pending'")
+    app.execute("update caas.email_reports set due_at = now() where status = 'pending'")
+    app.execute("update caas.tutor_alerts set email_due_at = now() where email_status = 'pending'")
 
 
 # what is sent
@@ -107,9 +107,9 @@ def test_a_report_is_sent_once_with_its_headers_and_both_alternatives(
     app: Rows, mailbox: Mailbox, send: Callable[..., Sent]
 ) -> None:
     session = add_report(app)
-    tutor = one(app, "select profile_id from email_reports")
+    tutor = one(app, "select profile_id from caas.email_reports")
     app.execute(
-        "insert into tutor_scores values (%s, 'reschedule_risk', 12.5, 'medium', %s, 'risk-v1', now())",
+        "insert into caas.tutor_scores values (%s, 'reschedule_risk', 12.5, 'medium', %s, 'risk-v1', now())",
         (
             tutor,
             Jsonb(
@@ -143,7 +143,7 @@ def test_a_report_is_sent_once_with_its_headers_and_both_alternatives(
             assert str(word) in said
         assert f"https://example.org/tutors/{tutor}" in said
     assert state(app, session) == ("sent", 1, None)
-    assert one(app, "select sent_at is not null from email_reports")
+    assert one(app, "select sent_at is not null from caas.email_reports")
 
 
 def test_an_alert_is_sent_once(app: Rows, mailbox: Mailbox, send: Callable[..., Sent]) -> None:
@@ -153,8 +153,8 @@ def test_an_alert_is_sent_once(app: Rows, mailbox: Mailbox, send: Callable[..., 
     assert mailbox.names == [f"<alert-{alert}@example.org>"]
     assert mailbox.recipients == [["admin@example.org"]]
     assert "Tuesday, 3 March 2026, 10:00 (UTC)" in mailbox.letters[0].as_string()
-    assert one(app, "select email_status from tutor_alerts") == "sent"
-    assert one(app, "select emailed_at is not null from tutor_alerts")
+    assert one(app, "select email_status from caas.tutor_alerts") == "sent"
+    assert one(app, "select emailed_at is not null from caas.tutor_alerts")
 
 
 def test_an_alert_that_resolved_before_it_was_sent_is_sent_with_its_state(
@@ -168,7 +168,7 @@ def test_an_alert_that_resolved_before_it_was_sent_is_sent_with_its_state(
 def test_alerts_of_nobody_and_letters_that_are_not_due_are_left(app: Rows, send: Callable[..., Sent]) -> None:
     add_alert(app, email_status="none", email_due_at=None)
     add_report(app)
-    app.execute("update email_reports set due_at = now() + interval '1 minute'")
+    app.execute("update caas.email_reports set due_at = now() + interval '1 minute'")
     assert send() == Sent()
 
 
@@ -178,7 +178,7 @@ def test_alerts_go_first_and_the_longest_due_before_others(
     sessions = [add_report(app) for _ in range(3)]
     for session, hours in zip(sessions, (1, 3, 2), strict=True):
         app.execute(
-            "update email_reports set due_at = now() - make_interval(hours => %s) where booking_id = %s",
+            "update caas.email_reports set due_at = now() - make_interval(hours => %s) where booking_id = %s",
             (hours, session),
         )
     alert = add_alert(app, email_due_at="now")
@@ -268,7 +268,7 @@ def test_a_refused_connection_is_retried_and_nobody_else_is_charged(
     app: Rows, mailbox: Mailbox, send: Callable[..., Sent]
 ) -> None:
     first, *others = [add_report(app) for _ in range(3)]
-    due = one(app, "select array_agg(due_at order by due_at) from email_reports")
+    due = one(app, "select array_agg(due_at order by due_at) from caas.email_reports")
     away = mailbox.settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{free_port()}"))
     done = send(away)
     assert (done.postponed, done.returned, done.sent, done.failed) == (1, 2, 0, 0)
@@ -277,7 +277,7 @@ def test_a_refused_connection_is_retried_and_nobody_else_is_charged(
     assert state(app, first)[:2] == ("pending", 1)
     assert state(app, first)[2] == done.trouble
     assert [state(app, other) for other in others] == [("pending", 0, None)] * 2
-    assert one(app, "select array_agg(due_at order by due_at) from email_reports")[:2] == due[1:]
+    assert one(app, "select array_agg(due_at order by due_at) from caas.email_reports")[:2] == due[1:]
     assert send() == Sent(sent=2)
     make_due(app)
     assert send() == Sent(sent=1)
@@ -287,7 +287,7 @@ def test_a_refused_connection_is_retried_and_nobody_else_is_charged(
 def test_an_outage_makes_no_letter_fail(app: Rows, mailbox: Mailbox, send: Callable[..., Sent]) -> None:
     session = add_report(app)
     away = mailbox.settings(smtp_url=SecretStr(f"smtp://127.0.0.1:{free_port()}"))
-    app.execute("update email_reports set attempts = %s", (MOST_ATTEMPTS - 1,))
+    app.execute("update caas.email_reports set attempts = %s", (MOST_ATTEMPTS - 1,))
     for _ in range(MOST_ATTEMPTS + 2):
         assert send(away).postponed == 1
         make_due(app)
@@ -334,7 +334,7 @@ def test_after_its_last_attempt_a_letter_fails(app: Rows, mailbox: Mailbox, send
     for attempt in range(1, MOST_ATTEMPTS):
         assert send() == Sent(postponed=1)
         assert state(app, session)[:2] == ("pending", attempt)
-        pauses.append(one(app, "select extract(epoch from due_at - now())::float8 from email_reports"))
+        pauses.append(one(app, "select extract(epoch from due_at - now())::float8 from caas.email_reports"))
         make_due(app)
     assert send() == Sent(failed=1)
     assert state(app, session) == ("failed", MOST_ATTEMPTS, "the server said 451: not now")
@@ -607,7 +607,7 @@ def test_a_database_that_is_away_for_a_moment_costs_no_repeat(
 
 def test_a_letter_that_ends_its_senders_is_given_up(app: Rows, mailbox: Mailbox, send: Callable[..., Sent]) -> None:
     session = add_report(app)
-    app.execute("update email_reports set attempts = %s", (MOST_ATTEMPTS,))
+    app.execute("update caas.email_reports set attempts = %s", (MOST_ATTEMPTS,))
     assert send() == Sent(failed=1)
     assert state(app, session)[2] == outbox.GIVEN_UP
     assert not mailbox.letters
@@ -621,7 +621,7 @@ def test_a_letter_that_cannot_be_written_holds_up_nobody(
     monkeypatch.setattr(outbox, "alert_letter", lambda *_: dict[str, Letter]()["x"])
     assert send() == Sent(sent=1, postponed=1)
     assert len(mailbox.letters) == 1
-    error = one(app, "select email_error from tutor_alerts where id = %s", alert)
+    error = one(app, "select email_error from caas.tutor_alerts where id = %s", alert)
     assert error == "it could not be written: KeyError"
 
 
@@ -662,7 +662,7 @@ def test_no_transaction_is_open_and_nothing_locked_while_the_server_is_slow(
         assert reached.wait(20)
         assert one(app, "select count(*) from pg_stat_activity where application_name = 'caas-worker' "
                    "and datname = current_database() and state <> 'idle'") == 0  # fmt: skip
-        app.execute("select from email_reports where booking_id = %s for update nowait", (session,))
+        app.execute("select from caas.email_reports where booking_id = %s for update nowait", (session,))
         assert state(app, session)[:2] == ("pending", 1)
     assert sending.result() == Sent(sent=1)
 
@@ -673,7 +673,7 @@ def test_whose_lease_another_has_taken_over_changes_nothing_unless_it_sent(
     session = add_report(app)
 
     def taken_over(_: Any) -> str | None:
-        app.execute("update email_reports set attempts = 7, due_at = now() + interval '1 hour'")
+        app.execute("update caas.email_reports set attempts = 7, due_at = now() + interval '1 hour'")
         return answers.pop(0)
 
     answers: list[str | None] = ["550 never", None]
@@ -692,12 +692,12 @@ def test_a_round_that_is_ended_gives_back_what_it_took(
     app: Rows, mailbox: Mailbox, send: Callable[..., Sent], limits: dict[str, Any]
 ) -> None:
     sessions = [add_report(app) for _ in range(2)]
-    due = one(app, "select array_agg(due_at order by booking_id) from email_reports")
+    due = one(app, "select array_agg(due_at order by booking_id) from caas.email_reports")
     if stop := limits.get("stop"):
         stop.set()
     assert send(**limits) == Sent(returned=2)
     assert [state(app, session) for session in sessions] == [("pending", 0, None)] * 2
-    assert one(app, "select array_agg(due_at order by booking_id) from email_reports") == due
+    assert one(app, "select array_agg(due_at order by booking_id) from caas.email_reports") == due
     assert not mailbox.letters
 
 
@@ -769,10 +769,10 @@ def test_a_letter_to_several_is_sent_if_one_of_them_may_have_it(mailbox: Mailbox
 
 def test_nothing_due_costs_one_query_by_index(app: Rows) -> None:
     app.execute(
-        "insert into email_reports (booking_id, profile_id, recipient_email, subject, status) "
+        "insert into caas.email_reports (booking_id, profile_id, recipient_email, subject, status) "
         "select gen_random_uuid(), gen_random_uuid(), 'a@example.org', '', 'sent' from generate_series(1, 5000)"
     )
-    app.execute("analyze email_reports, tutor_alerts")
+    app.execute("analyze caas.email_reports, caas.tutor_alerts")
     with app.cursor() as cursor:
         cursor.execute(
             b"explain (analyze, buffers, format json) " + statements("outbox")["take"],

@@ -41,17 +41,17 @@ COUNTED = """
     select
         profile_id, bucket, sum(paid), sum(free), sum(recorded), sum(unlogged), sum(ratings), sum(rating_sum),
         count(*) filter (where paid > 0 and bucket < 256), count(*) filter (where paid > 1 and bucket < 256)
-    from caas_count_pairs(array(select id from profiles))
+    from caas.count_pairs(array(select id from profiles))
     group by profile_id, bucket
     order by profile_id, bucket
 """
 SUMMED = """
     select
         profile_id, bucket, paid, free, recorded, unlogged, ratings, rating_sum, clients, returning_clients
-    from caas_pair_sums
+    from caas.pair_sums
     order by profile_id, bucket
 """
-STATISTICS = ("caas_teaching_sums", "caas_performance_stats", "caas_agent_stats", "caas_client_stats")
+STATISTICS = ("teaching_sums", "performance_stats", "agent_stats", "client_stats")
 
 
 @pytest.fixture
@@ -70,20 +70,20 @@ def statistics(app: Rows, *, cells: bool) -> dict[str, list[tuple[Any, ...]]]:
     """What each function says of everyone, from cells or from rows."""
     with app.transaction():
         app.execute(sql.SQL("set local caas.cells = {}").format(sql.Literal("on" if cells else "off")))
-        return {name: everyone(app, f"{name}(array(select id from profiles), '{NOW}')") for name in STATISTICS}
+        return {name: everyone(app, f"caas.{name}(array(select id from profiles), '{NOW}')") for name in STATISTICS}
 
 
 def hold_true(app: Rows) -> None:
     """Cells, their sums, and statistics from them are what the rows say."""
-    counted = everyone(app, "caas_count_pairs(array(select id from profiles))", "profile_id, bucket, other_id")
-    assert everyone(app, "caas_pair_cells", "profile_id, bucket, other_id") == counted
+    counted = everyone(app, "caas.count_pairs(array(select id from profiles))", "profile_id, bucket, other_id")
+    assert everyone(app, "caas.pair_cells", "profile_id, bucket, other_id") == counted
     assert app.execute(SUMMED.encode()).fetchall() == app.execute(COUNTED.encode()).fetchall()
     assert statistics(app, cells=True) == statistics(app, cells=False)
 
 
 def written(app: Rows, table: str) -> dict[tuple[Any, ...], Version]:
     """Which version of each row stands where."""
-    key = "profile_id, bucket, other_id" if table == "caas_pair_cells" else "profile_id, bucket"
+    key = "profile_id, bucket, other_id" if table == "caas.pair_cells" else "profile_id, bucket"
     rows = app.execute(f"select {key}, ctid::text, xmin::text from {table}".encode()).fetchall()
     return {tuple(row[:-2]): (row[-2], row[-1]) for row in rows}
 
@@ -198,10 +198,10 @@ def test_only_the_touched_bucket_is_written(app: Rows, work: Work) -> None:
     work()
 
     def changes(statement: str, cells: set[tuple[UUID, int, UUID]]) -> None:
-        before = [written(app, table) for table in ("caas_pair_cells", "caas_pair_sums")]
+        before = [written(app, table) for table in ("caas.pair_cells", "caas.pair_sums")]
         app.execute(statement.encode())
         work()
-        after = [written(app, table) for table in ("caas_pair_cells", "caas_pair_sums")]
+        after = [written(app, table) for table in ("caas.pair_cells", "caas.pair_sums")]
         assert rewritten(before[0], after[0]) == cells, statement
         assert rewritten(before[1], after[1]) == {(whose, bucket) for whose, bucket, _ in cells}, statement
         hold_true(app)
@@ -228,10 +228,10 @@ def test_a_bucket_without_cells_has_no_sums(app: Rows, work: Work) -> None:
     tutor, client = add_tutor(app), add_client(app)
     session = add_booking(app, add_listing(app, tutor), client)
     work()
-    assert len(everyone(app, "caas_pair_sums")) == 1
+    assert len(everyone(app, "caas.pair_sums")) == 1
     app.execute("update bookings set status = 'Cancelled' where id = %s", (session,))
     work()
-    assert everyone(app, "caas_pair_sums") == everyone(app, "caas_pair_cells") == []
+    assert everyone(app, "caas.pair_sums") == everyone(app, "caas.pair_cells") == []
 
 
 def test_a_client_that_is_deleted_is_counted_no_more(app: Rows, work: Work) -> None:
@@ -241,10 +241,10 @@ def test_a_client_that_is_deleted_is_counted_no_more(app: Rows, work: Work) -> N
         add_booking(app, listing, who)
         add_review(app, who, tutor, 5)
     work()
-    assert one(app, "select returning_clients from caas_pair_sums") == 1
+    assert one(app, "select returning_clients from caas.pair_sums") == 1
     app.execute("delete from profiles where id = %s", (client,))
     work()
-    assert app.execute("select bucket, clients, returning_clients, ratings from caas_pair_sums").fetchall() == [
+    assert app.execute("select bucket, clients, returning_clients, ratings from caas.pair_sums").fetchall() == [
         (7, 1, 0, 1)
     ]
     hold_true(app)
@@ -259,7 +259,7 @@ def test_sessions_and_reviews_by_nobody_count_for_nobodys_return(app: Rows, work
     add_review(app, tutor, tutor, 1)
     work()
     expected = [(256, 2, 2, 6, 0, 0)]
-    query = "select bucket, paid, ratings, rating_sum, clients, returning_clients from caas_pair_sums"
+    query = "select bucket, paid, ratings, rating_sum, clients, returning_clients from caas.pair_sums"
     assert app.execute(query).fetchall() == expected
     hold_true(app)
 
@@ -277,12 +277,12 @@ def stubborn(app: Rows) -> UUID:
         f"if new.profile_id = '{tutor}' and exists (select from public.trouble) then "
         "raise exception 'no cell for this one' using errcode = 'check_violation'; end if; return new; end $$"
     )
-    app.execute("create trigger refusing before insert on caas_pair_cells for each row execute function refuse()")
+    app.execute("create trigger refusing before insert on caas.pair_cells for each row execute function refuse()")
     return tutor
 
 
 def paired(app: Rows, tutor: UUID) -> bool:
-    return bool(one(app, "select paired from caas_cell_states where profile_id = %s", tutor))
+    return bool(one(app, "select paired from caas.cell_states where profile_id = %s", tutor))
 
 
 def test_cells_that_fail_hurt_one_profile_which_is_counted_in_its_rows_until_they_are_mended(
@@ -301,7 +301,7 @@ def test_cells_that_fail_hurt_one_profile_which_is_counted_in_its_rows_until_the
         add_review(app, client, tutor, 5)
     summary = work()
     assert (summary.dead, set(summary.error_types)) == (1, {"CELLS_FAILED"})
-    assert one(app, "select error from caas_dead_entries where profile_id = %s", stubborn) == "CELLS_FAILED"
+    assert one(app, "select error from caas.dead_entries where profile_id = %s", stubborn) == "CELLS_FAILED"
     assert (total(app, stubborn), paired(app, stubborn)) == (before, False)
     for tutor in others:
         assert (total(app, tutor) or 0) > (scores[tutor] or 0)
@@ -323,7 +323,7 @@ def test_cells_that_were_never_written_are_built_when_they_can_be(
     add_session(app, add_listing(app, stubborn), add_client(app), NOW - DAY)
     assert work().dead == 1
     assert total(app, stubborn) is None
-    assert one(app, "select count(*) from caas_cell_states where profile_id = %s", stubborn) == 0
+    assert one(app, "select count(*) from caas.cell_states where profile_id = %s", stubborn) == 0
     assert statistics(app, cells=True) == statistics(app, cells=False)
     app.execute("delete from trouble")
     queue.recalculate(db, [stubborn])
@@ -345,17 +345,17 @@ def test_cells_of_a_recruit_whose_worker_is_killed_each_time_are_not_used_either
     doomed = make_line(max_attempts=1)
     while doomed.fold(whole=True).found_any:
         pass
-    others = "update caas_recalculation_queue set due_at = clock_timestamp() + interval '1 h' where profile_id <> %s"
+    others = "update caas.recalculation_queue set due_at = clock_timestamp() + interval '1 h' where profile_id <> %s"
     app.execute(others, (tutor,))
     for losses in range(2):
         assert [entry.losses for entry in doomed.claimant.claim(1, whole=True).entries] == [losses]
-        app.execute("update caas_recalculation_queue set lease_until = clock_timestamp() where token is not null")
+        app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() where token is not null")
         doomed.claimant.settle()
         doomed.claimant.wake(now=True)
-    assert one(app, "select error from caas_dead_entries where profile_id = %s", tutor) == "LEASE_LOST"
-    app.execute("update caas_recalculation_queue set due_at = null")
+    assert one(app, "select error from caas.dead_entries where profile_id = %s", tutor) == "LEASE_LOST"
+    app.execute("update caas.recalculation_queue set due_at = null")
     assert work().remaining == 0
-    assert one(app, "select score_inputs ->> 'team_sessions' from caas_scores where profile_id = %s", agent) == "4"
+    assert one(app, "select score_inputs ->> 'team_sessions' from caas.scores where profile_id = %s", agent) == "4"
     assert statistics(app, cells=True) == statistics(app, cells=False)
 
 
@@ -369,12 +369,12 @@ def test_a_failure_that_is_not_the_cells_leaves_them_in_use(app: Rows, db: Datab
         "create function refuse() returns trigger language plpgsql as "
         "$$ begin raise exception 'no' using errcode = 'check_violation'; end $$"
     )
-    app.execute("create trigger refusing before update on caas_scores for each row execute function refuse()")
+    app.execute("create trigger refusing before update on caas.scores for each row execute function refuse()")
     add_session(app, listing, client, NOW - 2 * DAY)
     assert set(work().error_types) == {"CACHE_REFUSED"}
     assert paired(app, tutor)
     hold_true(app)
-    app.execute("drop trigger refusing on caas_scores")
+    app.execute("drop trigger refusing on caas.scores")
     queue.recalculate(db, [tutor, client])
     assert work().failed == 0
     hold_true(app)

@@ -71,7 +71,7 @@ def test_workers_at_once_leave_nothing_behind_on_any_server_connection(
     with meanwhile(lambda: [one_worker.run_batch(3) for _ in range(20)]):
         for _ in range(20):
             another.run_batch(3)
-    assert one(app, "select count(*) from caas_scores") == len(tutors)
+    assert one(app, "select count(*) from caas.scores") == len(tutors)
     seen = set()
     with contextlib.ExitStack() as sessions:
         for _ in servers():

@@ -24,9 +24,9 @@ KINDS = {
         for strategy in (TutorStrategy, ClientStrategy, AgentStrategy)
         for function in strategy.statistics
     },
-    "caas_teaching_sums": "tutor",
-    "caas_digital_stats": "tutor",
-    "caas_profile_facts": "tutor",
+    "teaching_sums": "tutor",
+    "digital_stats": "tutor",
+    "profile_facts": "tutor",
 }
 """Whose ids each function is called with."""
 
@@ -72,7 +72,7 @@ PEOPLE = """
 over the table, as they do in a marketplace that grew day by day."""
 
 SCORES = """
-    insert into caas_scores (
+    insert into caas.scores (
         profile_id, total_score, score_breakdown, score_inputs, calculation_version, gate_failed, calculated_at,
         source_changed_at, generation, next_due_at, swept
     )
@@ -119,7 +119,7 @@ class Marketplace:
 
     def _explain(self, function: str, ids: list[UUID]) -> Cost:
         row = self._connection.execute(
-            f"explain (analyze, buffers, format json) select * from {function}(%s::uuid[])", (ids,)
+            f"explain (analyze, buffers, format json) select * from caas.{function}(%s::uuid[])", (ids,)
         ).fetchone()
         assert row is not None
         plan = row[0][0]["Plan"]
@@ -135,21 +135,21 @@ class Marketplace:
     def cost_of_folds(self, *kinds: str, waiting_behind: int = 0) -> float:
         """Pages that a fold of a batch of marks touches, on the average of all but the first, which warms up."""
         app = self._connection
-        app.execute("truncate caas_changes, caas_recalculation_queue")
+        app.execute("truncate caas.changes, caas.recalculation_queue")
         for round_ in range(ROUNDS):
             for kind in kinds:
                 self._mark(kind, BATCH // len(kinds), first=1 + round_)
         if waiting_behind:
             for kind in kinds:
                 self._mark(kind, waiting_behind // len(kinds))
-        seen = [blocks(app, "select * from caas_fold(%s)", BATCH) for _ in range(ROUNDS)]
-        assert one(app, "select count(*) from caas_changes") == waiting_behind
+        seen = [blocks(app, "select * from caas.fold(%s)", BATCH) for _ in range(ROUNDS)]
+        assert one(app, "select count(*) from caas.changes") == waiting_behind
         return sum(seen[1:]) / (ROUNDS - 1)
 
     def _mark(self, kind: str, count: int, first: int = 1) -> None:
         """Marks of people who are evenly spread, once more from the beginning when all have had one."""
         self._connection.execute(
-            "insert into caas_changes (reason, profile_id, listing_id, agent_id) "
+            "insert into caas.changes (reason, profile_id, listing_id, agent_id) "
             f"select {MARKS[kind]} from generate_series(1, %s) as n "
             "cross join lateral (select 1 + (%s + n * %s) %% %s) as people (t)",
             (count, first, max(self.tutors // count, 1), self.tutors),
@@ -267,16 +267,16 @@ def test_a_fold_costs_the_same_with_a_million_marks_waiting_behind(large: Market
 
 def test_a_sweep_costs_the_same_whatever_is_scored_and_whatever_was_swept(app: Rows) -> None:
     def cost_of_sweeps(due_later: int, swept: int) -> float:
-        app.execute("truncate caas_scores, caas_changes")
+        app.execute("truncate caas.scores, caas.changes")
         for count, next_due_at, is_swept in (
             (swept, "now() - interval '1 y'", True),
             (due_later, "now() + n * interval '1 min'", False),
             (ROUNDS * 100, "now() - interval '1 d'", False),
         ):
             app.execute(SCORES.format(count=count, next_due_at=next_due_at, swept=is_swept).encode())
-        app.execute("vacuum analyze caas_scores")
-        seen = [blocks(app, "select caas_sweep(%s)", 100) for _ in range(ROUNDS)]
-        assert one(app, "select count(*) from caas_changes") == ROUNDS * 100
+        app.execute("vacuum analyze caas.scores")
+        seen = [blocks(app, "select caas.sweep(%s)", 100) for _ in range(ROUNDS)]
+        assert one(app, "select count(*) from caas.changes") == ROUNDS * 100
         return sum(seen[1:]) / (ROUNDS - 1)
 
     few, many = cost_of_sweeps(900, 100), cost_of_sweeps(700_000, 300_000)

@@ -18,7 +18,7 @@ from tests.people import Rows
 PEOPLE = 3_000
 BATCH = 250
 OURS = ", ".join(f"'{table}'" for table in OUR_TABLES)
-OF_THE_QUEUE = ("caas_changes", "caas_recalculation_queue")
+OF_THE_QUEUE = ("changes", "recalculation_queue")
 """Rows come and go there: until the next vacuum their index entries are read as well."""
 LASTING = ", ".join(f"'{table}'" for table in OUR_TABLES if table not in OF_THE_QUEUE)
 THEIRS = ", ".join(f"'{table}'" for table in COLUMNS)

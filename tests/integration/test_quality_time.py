@@ -99,14 +99,14 @@ def compare(app: Rows, line: Line, now: datetime) -> None:
 
 
 def due(app: Rows, tutor: UUID) -> datetime | None:
-    moment: datetime | None = one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor)
+    moment: datetime | None = one(app, "select next_due_at from caas.cell_states where profile_id = %s", tutor)
     return moment
 
 
 def metrics(app: Rows, day: date) -> Mapping[str, Mapping[str, Any]]:
     """The rows of that calculation day by window, and where they stand."""
     cursor = app.cursor(row_factory=dict_row)
-    query = "select ctid::text as place, m.* from tutor_performance_metrics as m where calculation_date = %s"
+    query = "select ctid::text as place, m.* from caas.tutor_performance_metrics as m where calculation_date = %s"
     return {row["time_window"]: row for row in cursor.execute(query, (day,))}
 
 
@@ -123,7 +123,7 @@ def test_windows_roll_at_the_zones_midnight(
 ) -> None:
     line = zoned(zone)
     for last in ZONES[zone]:
-        app.execute("delete from bookings; delete from tutor_performance_metrics")
+        app.execute("delete from bookings; delete from caas.tutor_performance_metrics")
         for days in (7, 30, 90):  # in the first minute of each window, and in the last before it
             begins = midnight(last - (days - 1) * DAY, zone)
             add_session(app, listing, client, begins)
@@ -159,7 +159,7 @@ def test_todays_metrics_are_replaced_and_past_ones_frozen(
     assert {row["no_show_count"] for row in replaced.values()} == {1}
     assert {row["calculated_at"] for row in replaced.values()} == {later}
     assert {row["calculated_at"] for row in todays.values()} == {NOW + 2 * DAY}
-    assert one(app, "select count(*) from tutor_performance_metrics where profile_id = %s", tutor) == 9
+    assert one(app, "select count(*) from caas.tutor_performance_metrics where profile_id = %s", tutor) == 9
 
 
 def test_a_tutor_who_was_not_computed_for_days_catches_up(
@@ -255,7 +255,13 @@ def test_a_worker_with_another_zone_than_the_published_one_is_refused(
     compare(app, line, NOW)
 
 
-WRITTEN = ("tutor_daily_aggregates", "tutor_performance_metrics", "tutor_scores", "session_scores", "caas_scores")
+WRITTEN = (
+    "caas.tutor_daily_aggregates",
+    "caas.tutor_performance_metrics",
+    "caas.tutor_scores",
+    "caas.session_scores",
+    "caas.scores",
+)
 
 
 def test_a_zone_that_is_published_rebuilds_everyone(
@@ -275,7 +281,7 @@ def test_a_zone_that_is_published_rebuilds_everyone(
         assert due(app, tutor) == midnight(NOW.astimezone(ZoneInfo(zone)).date() + DAY, zone)
         with pytest.raises(RulesOutdated):
             rules.publish(db, first.registry)
-    days = app.execute("select distinct day from tutor_daily_aggregates order by day").fetchall()
+    days = app.execute("select distinct day from caas.tutor_daily_aggregates order by day").fetchall()
     assert [day for (day,) in days] == sorted(
         {(NOW - hours * HOUR).astimezone(ZoneInfo("Pacific/Auckland")).date() for hours in range(0, 300, 5)}
     )
@@ -287,7 +293,7 @@ def test_a_zone_in_which_it_is_still_yesterday(app: Rows, zoned: MakeZoned, list
     line = zoned("UTC")
     app.execute("update bookings set status = 'No-show', no_show_by = 'tutor'")
     work(line, NOW)
-    assert one(app, "select max(calculation_date) from tutor_performance_metrics") == NOW.date()
+    assert one(app, "select max(calculation_date) from caas.tutor_performance_metrics") == NOW.date()
     compare(app, line, NOW)
 
 

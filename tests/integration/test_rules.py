@@ -42,7 +42,7 @@ def somebody_scored(app: Rows, line: Line) -> None:
 
 
 def everyone_marked(app: Rows) -> int:
-    return int(one(app, "select count(*) from caas_changes where everyone and reason = 'rule' and priority = 90"))
+    return int(one(app, "select count(*) from caas.changes where everyone and reason = 'rule' and priority = 90"))
 
 
 def test_what_is_published_first_marks_everyone_and_what_is_published_already_nobody(app: Rows, db: Database) -> None:
@@ -51,7 +51,7 @@ def test_what_is_published_first_marks_everyone_and_what_is_published_already_no
     quality = [f"{rule} {version}" for rule, version in registry.quality.versions.items()]
     assert rules.publish(db, registry) == sorted(roles + quality)
     assert everyone_marked(app) == 1
-    app.execute("delete from caas_changes")
+    app.execute("delete from caas.changes")
     assert rules.publish(db, registry) == []
     assert marks(app) == []
 
@@ -70,7 +70,7 @@ def test_a_version_is_newer_by_its_numbers_under_the_same_name(
     app: Rows, db: Database, published: str, mine: str, is_newer: bool
 ) -> None:
     rules.publish(db, Registry([versioned(published)]))
-    app.execute("delete from caas_changes")
+    app.execute("delete from caas.changes")
     if is_newer:
         assert rules.publish(db, Registry([versioned(mine)])) == [f"TUTOR {mine}"]
     else:
@@ -87,7 +87,7 @@ def test_an_older_worker_writes_nothing_once_a_newer_rule_is_published(app: Rows
     worker.drain(older, batch_size=10)
     assert total(app, tutor) == len("tutor-v5.9")
 
-    app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
     older.fold(whole=True)
     claim = older.claimant.claim(10, whole=True)
     scored = older.score(claim)
@@ -99,10 +99,10 @@ def test_an_older_worker_writes_nothing_once_a_newer_rule_is_published(app: Rows
     summary = worker.drain(newer, batch_size=10)
     assert (summary.failed, summary.remaining) == (0, 0)
     assert total(app, tutor) == len("tutor-v5.10")
-    app.execute("select caas_enqueue(%s, 'asked')", ([tutor],))
+    app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
     with pytest.raises(RulesOutdated):
         worker.drain(older, batch_size=10)
-    assert one(app, "select attempts || ' ' || coalesce(token::text, 'free') from caas_recalculation_queue") == "0 free"
+    assert one(app, "select attempts || ' ' || coalesce(token::text, 'free') from caas.recalculation_queue") == "0 free"
 
 
 def test_a_worker_without_a_published_role_writes_nothing(app: Rows, make_line: MakeLine) -> None:
@@ -113,7 +113,7 @@ def test_a_worker_without_a_published_role_writes_nothing(app: Rows, make_line: 
         rules.publish(knows_less.db, knows_less.registry)
     with pytest.raises(RulesOutdated, match="CLIENT"):
         worker.drain(knows_less, batch_size=10)
-    assert one(app, "select count(*) from caas_scores where role_type is not null") == 0
+    assert one(app, "select count(*) from caas.scores where role_type is not null") == 0
 
 
 def test_going_back_to_an_older_release_is_an_operators_word_and_holds(app: Rows, make_line: MakeLine) -> None:
@@ -144,6 +144,6 @@ def test_a_version_without_numbers_to_compare_is_refused(version: str) -> None:
 
 
 def test_the_mark_of_everyone_that_an_installation_left_serves_for_its_first_rules(app: Rows, db: Database) -> None:
-    app.execute("select caas_enqueue_everyone('install')")
+    app.execute("select caas.enqueue_everyone('install')")
     assert rules.publish(db, Registry([TutorStrategy()]))
-    assert app.execute("select reason from caas_changes where everyone").fetchall() == [("install",)]
+    assert app.execute("select reason from caas.changes where everyone").fetchall() == [("install",)]

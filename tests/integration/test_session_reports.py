@@ -74,11 +74,11 @@ def work(line: Line) -> Work:
 
 def reports(app: Rows) -> dict[UUID, str]:
     """The state of each report, by its session."""
-    return dict(app.execute("select booking_id, status from email_reports").fetchall())
+    return dict(app.execute("select booking_id, status from caas.email_reports").fetchall())
 
 
 def all_are_sent(app: Rows) -> None:
-    app.execute("update email_reports set status = 'sent', sent_at = now() where status = 'pending'")
+    app.execute("update caas.email_reports set status = 'sent', sent_at = now() where status = 'pending'")
 
 
 # What was there before
@@ -152,7 +152,7 @@ def test_a_session_is_reported_though_its_tutor_is_computed_anew_as_a_whole(
     """It was logged the day after, and folded together with a mark of everything."""
     work(EARLIER)
     session = school.meets(NOW - 30 * HOUR)
-    app.execute("select caas_enqueue(array[%s::uuid], 'nightly')", (school.tutor,))
+    app.execute("select caas.enqueue(array[%s::uuid], 'nightly')", (school.tutor,))
     work()
     assert reports(app) == {session: "pending"}
 
@@ -195,7 +195,7 @@ def test_a_session_that_moved_is_not_reported_again_though_its_first_tutor_is_de
     other.is_reviewed(session)
     work()
     assert reports(app) == {session: "sent"}
-    assert app.execute("select profile_id from email_reports").fetchall() == [(other.tutor,)]
+    assert app.execute("select profile_id from caas.email_reports").fetchall() == [(other.tutor,)]
 
 
 def test_what_was_reported_of_a_tutor_goes_with_the_tutor(app: Rows, school: School, work: Work) -> None:
@@ -228,7 +228,7 @@ def test_the_letter_of_a_session_that_moved_names_its_present_tutor(
     work()
     app.execute("update bookings set listing_id = %s where id = %s", (other.listing, session))
     work()
-    app.execute("update tutor_scores set level = 'high' where profile_id = %s", (other.tutor,))
+    app.execute("update caas.tutor_scores set level = 'high' where profile_id = %s", (other.tutor,))
     assert outbox.send_due(db, Mailer.of(settings), settings) == outbox.Sent(sent=1)
     [letter] = mailbox.letters
     for part in letter.iter_parts():

@@ -63,13 +63,13 @@ def work(app: Rows, line: Line) -> Work:
 
 def scores(app: Rows, kind: str) -> dict[UUID, float]:
     """The value by session."""
-    rows = app.execute("select booking_id, value from session_scores where score_type = %s", (kind,)).fetchall()
+    rows = app.execute("select booking_id, value from caas.session_scores where score_type = %s", (kind,)).fetchall()
     return {booking: float(value) for booking, value in rows}
 
 
 def owners(app: Rows) -> set[tuple[UUID, str, UUID]]:
     """Session, score type and tutor."""
-    return set(app.execute("select booking_id, score_type, profile_id from session_scores").fetchall())
+    return set(app.execute("select booking_id, score_type, profile_id from caas.session_scores").fetchall())
 
 
 # SQS
@@ -109,7 +109,7 @@ def test_the_boundaries_of_quality(app: Rows, listing: UUID, client: UUID, work:
         for number, ((late, early, tech), lost) in enumerate(QUALITY.items())
     }
     work(NOW + HOUR)
-    shown = app.execute("select booking_id, components, value, level, version from session_scores").fetchall()
+    shown = app.execute("select booking_id, components, value, level, version from caas.session_scores").fetchall()
     assert len(shown) == len(sessions)
     for booking, components, value, level, version in shown:
         late, short, tech = sessions[booking]
@@ -200,7 +200,7 @@ def test_a_transcript_that_comes_changes_and_goes(app: Rows, listing: UUID, clie
     add_transcript(app, session, "goal", "wrap-up", "encouragement")
     work(NOW + HOUR)
     assert scores(app, "fsrs") == {session: 60}
-    assert one(app, "select level || ' ' || version from session_scores where score_type = 'fsrs'") == (
+    assert one(app, "select level || ' ' || version from caas.session_scores where score_type = 'fsrs'") == (
         "high_risk fsrs-v1"
     )
     app.execute("delete from session_transcripts")
@@ -274,10 +274,10 @@ def test_whichever_of_both_tutors_is_computed_first(
     work()
     app.execute("update bookings set listing_id = %s where id = %s", (add_listing(app, other), session))
     chosen = tutor if first == "old" else other
-    app.execute("select caas_enqueue(array[%s::uuid], 'test')", (chosen,))
+    app.execute("select caas.enqueue(array[%s::uuid], 'test')", (chosen,))
     now = replace(line, clock=lambda _: NOW)
     now.fold(whole=True)
-    app.execute("update caas_recalculation_queue set priority = 0 where profile_id = %s", (chosen,))
+    app.execute("update caas.recalculation_queue set priority = 0 where profile_id = %s", (chosen,))
     for _ in range(3):
         now.run_batch(1, whole=True)
     work()
@@ -298,13 +298,13 @@ def test_another_client_of_a_session_is_named_in_its_scores(app: Rows, listing: 
     other = add_client(app)
     app.execute("update bookings set client_id = %s where id = %s", (other, session))
     work()
-    assert app.execute("select score_type, client_id from session_scores order by 1").fetchall() == [
+    assert app.execute("select score_type, client_id from caas.session_scores order by 1").fetchall() == [
         ("fsrs", other),
         ("sqs", other),
     ]
     app.execute("update bookings set client_id = null where id = %s", (session,))
     work()
-    assert app.execute("select score_type, client_id from session_scores").fetchall() == [("sqs", None)]
+    assert app.execute("select score_type, client_id from caas.session_scores").fetchall() == [("sqs", None)]
 
 
 def test_a_session_that_is_deleted_takes_its_scores_along(
@@ -321,6 +321,6 @@ def test_a_session_that_is_deleted_takes_its_scores_along(
     app.execute("delete from profiles where id = %s", (client,))
     work()
     assert owners(app) == set()
-    assert one(app, "select trend from tutor_performance_summaries where profile_id = %s", tutor) == (
+    assert one(app, "select trend from caas.tutor_performance_summaries where profile_id = %s", tutor) == (
         "insufficient_data"
     )

@@ -24,7 +24,6 @@ from caas_worker.strategies import Registry
 from caas_worker.strategies.agent import AgentStrategy
 from caas_worker.strategies.client import ClientStrategy
 from caas_worker.strategies.tutor import TutorStrategy
-from caas_worker.verify import OUR_TABLES
 from tests.integration.test_drain import Scripted, add_tutors, enqueue
 from tests.interleaving import one, plain_role, worker_as
 from tests.people import Rows, add_client, add_profile, add_tutor, connect_people
@@ -58,11 +57,12 @@ def run(pooled_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
 def everything(app: Rows) -> dict[str, Any]:
     """Every row of every table, with who wrote it."""
     tables = app.execute(
-        "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        "select oid::regclass::text from pg_class where relkind = 'r' "
+        "and relnamespace in ('public'::regnamespace, 'caas'::regnamespace)"
     ).fetchall()
     return {
         table: app.execute(
-            sql.SQL("select xmin::text, ctid::text, t.* from {} as t order by ctid").format(sql.Identifier(table))
+            sql.SQL("select xmin::text, ctid::text, t.* from {} as t order by ctid").format(sql.SQL(table))
         ).fetchall()
         for (table,) in tables
     }
@@ -102,7 +102,7 @@ def test_where_nothing_was_ever_computed_it_says_that_the_rules_are_not_publishe
     run = attempt()
     assert run.ok
     assert "TUTOR tutor-v" in run.steps[5].note
-    assert one(app, "select count(*) from caas_rules") == 0
+    assert one(app, "select count(*) from caas.rules") == 0
 
 
 def test_the_profile_of_somebody_in_the_queue_is_good_enough(app: Rows, line: Line, attempt: Try) -> None:
@@ -136,7 +136,7 @@ def test_an_entry_of_another_worker_is_left_alone(app: Rows, line: Line, attempt
     assert everything(app) == before
     line.claimant.claim(3)
     line.claimant.settle()
-    app.execute("update caas_recalculation_queue set token = gen_random_uuid(), lease_until = now() + interval '1 h'")
+    app.execute("update caas.recalculation_queue set token = gen_random_uuid(), lease_until = now() + interval '1 h'")
     assert "--insert" in failed(attempt(insert=False))
 
 
@@ -147,12 +147,12 @@ def test_somebody_elses_lock_is_not_waited_for(
     enqueue(app, [first, second])
     line.fold(whole=True)
     holder = connect(autocommit=False)
-    holder.execute("select from caas_recalculation_queue where profile_id = %s for update", (first,))
+    holder.execute("select from caas.recalculation_queue where profile_id = %s for update", (first,))
     for _ in range(5):
         run = attempt(insert=False)
         assert run.ok, run
         assert run.profile_id == second
-    holder.execute("select from caas_recalculation_queue where profile_id = %s for update", (second,))
+    holder.execute("select from caas.recalculation_queue where profile_id = %s for update", (second,))
     assert failed(attempt(insert=False)).startswith("mark: every profile that was tried is being worked on")
     assert attempt().ok
 
@@ -260,8 +260,6 @@ def test_a_worker_needs_no_more_than_it_has(app: Rows, url: str, drain: Drain, a
     before = everything(app)
     with plain_role(app, ours=True) as role:
         app.execute(f"revoke insert, update, delete on all tables in schema public from {role}")
-        app.execute(f"grant insert, update, delete on {', '.join(OUR_TABLES)} to {role}")
-        app.execute(f"create policy workers on caas_scores to {role} using (true) with check (true)")
         with worker_as(url, role) as db:
             run = attempt(db=db)
             assert (run.ok, run.synthetic, run.profile_id) == (True, False, tutor), run
@@ -272,27 +270,27 @@ def test_a_worker_needs_no_more_than_it_has(app: Rows, url: str, drain: Drain, a
 
 def test_nobody_to_try_with_is_a_failure_that_says_so(app: Rows, attempt: Try) -> None:
     assert "there is no profile, or none" in failed(attempt(insert=False))
-    assert one(app, "select count(*) from caas_changes") == 0
+    assert one(app, "select count(*) from caas.changes") == 0
 
 
 FAULTS = {
     "alter table profiles disable trigger user": "mark: The insert left no mark",
-    "drop function caas_mark_profiles() cascade": "mark: The insert left no mark",
-    "alter table caas_changes rename to changes": "mark: relation",
-    "drop function caas_fold(integer, bigint, bigint[], interval)": "fold: function",
-    "drop function caas_claim(integer, uuid, interval, bigint[], boolean)": "claim: function",
-    "drop function caas_network_stats(uuid[], timestamptz)": "stats: function",
-    "create or replace function caas_network_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
+    "drop function caas.mark_profiles() cascade": "mark: The insert left no mark",
+    "alter table caas.changes rename to changed": "mark: relation",
+    "drop function caas.fold(integer, bigint, bigint[], interval)": "fold: function",
+    "drop function caas.claim(integer, uuid, interval, bigint[], boolean)": "claim: function",
+    "drop function caas.network_stats(uuid[], timestamptz)": "stats: function",
+    "create or replace function caas.network_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
     "(profile_id uuid, referral_count int, connection_count int, is_agent_referred bool) language plpgsql stable as "
     "$$ begin return query select 1 / 0, 0, 0, false; end $$": "stats: DatabaseError: division by zero",
-    "drop function caas_refresh_pairs(uuid, uuid[])": "stats: function",
-    "create or replace function caas_refresh_pairs(claim_token uuid, claimed uuid[]) returns void language plpgsql as "
+    "drop function caas.refresh_pairs(uuid, uuid[])": "stats: function",
+    "create or replace function caas.refresh_pairs(claim_token uuid, claimed uuid[]) returns void language plpgsql as "
     "$$ begin perform 1 / 0; end $$": "stats: DatabaseError: division by zero",
-    "drop function caas_quality_sums(uuid[], timestamptz, text)": "cache: function",
-    "insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99.0')": "cache: Other rules are published",
-    "drop function caas_cache(uuid, uuid[], jsonb, uuid[], boolean, jsonb)": "cache: function",
-    "alter table caas_scores add check (total_score <> 32)": "cache: new row for relation",
-    "alter table tutor_scores add check (score_type <> 'ths')": "cache: new row for relation",
+    "drop function caas.quality_sums(uuid[], timestamptz, text)": "cache: function",
+    "insert into caas.rules (role_type, version) values ('TUTOR', 'tutor-v99.0')": "cache: Other rules are published",
+    "drop function caas.cache(uuid, uuid[], jsonb, uuid[], boolean, jsonb)": "cache: function",
+    "alter table caas.scores add check (total_score <> 32)": "cache: new row for relation",
+    "alter table caas.tutor_scores add check (score_type <> 'ths')": "cache: new row for relation",
 }
 
 

@@ -30,10 +30,10 @@ def tutor(app: Rows, drain: Callable[..., Any]) -> UUID:
         add_no_show(app, listing, client, now - days * DAY)
     drain()
     app.execute(
-        "insert into tutor_performance_metrics (profile_id, time_window, calculation_date, sessions_completed,"
+        "insert into caas.tutor_performance_metrics (profile_id, time_window, calculation_date, sessions_completed,"
         " no_show_count, performance_tier, flags, calculated_at)"
         " select profile_id, time_window, calculation_date - 1, 3, 0, 'Strong', '{}', now()"
-        " from tutor_performance_metrics"
+        " from caas.tutor_performance_metrics"
     )
     return tutor
 

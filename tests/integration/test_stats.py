@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.rows import dict_row
 
-from tests.conftest import Connect, Databases
+from tests.conftest import Databases
+from tests.interleaving import plain_role
 from tests.people import Rows, add, add_booking, add_client, add_listing, add_review, add_tutor, connect_people
 
 EMPTY: dict[str, dict[str, Any]] = {
@@ -42,7 +42,7 @@ def url(databases: Databases, template: str) -> Iterator[str]:
 def stats(app: Rows, kind: str, profile_ids: list[UUID]) -> dict[UUID, dict[str, Any]]:
     """The rows of caas_<kind>_stats by profile, without the id and columns that the definition does not know."""
     cursor = app.cursor(row_factory=dict_row)
-    rows = cursor.execute(f"select * from caas_{kind}_stats(%s)", (profile_ids,)).fetchall()
+    rows = cursor.execute(f"select * from caas.{kind}_stats(%s)", (profile_ids,)).fetchall()
     found = {row["profile_id"]: {name: row[name] for name in EMPTY[kind]} for row in rows}
     assert len(found) == len(rows)
     return found
@@ -80,22 +80,22 @@ def test_the_function_of_one_id_takes_a_quoted_literal(app: Rows, kind: str) -> 
     add_review(app, add_client(app), tutor, 4)
     connect_people(app, tutor, add_client(app))
     cursor = app.cursor(row_factory=dict_row)
-    row = cursor.execute(f"select * from get_{kind}_stats('{tutor}')").fetchall()
+    row = cursor.execute(f"select * from caas.get_{kind}_stats('{tutor}')").fetchall()
     assert row == [stats(app, kind, [tutor])[tutor]]
     assert row != [EMPTY[kind]]
-    assert cursor.execute(f"select * from get_{kind}_stats('{uuid4()}')").fetchall() == [EMPTY[kind]]
+    assert cursor.execute(f"select * from caas.get_{kind}_stats('{uuid4()}')").fetchall() == [EMPTY[kind]]
 
 
 @everyone
 def test_first_column_of_the_set_returning_function_is_the_id(app: Rows, kind: str) -> None:
-    columns = app.execute(f"select * from caas_{kind}_stats('{{}}')").description
+    columns = app.execute(f"select * from caas.{kind}_stats('{{}}')").description
     assert columns is not None
     assert (columns[0].name, columns[0].type_display) == ("profile_id", "uuid")
 
 
 @everyone
 def test_columns_have_the_defined_types(app: Rows, kind: str) -> None:
-    cursor = app.execute(f"select * from get_{kind}_stats('{uuid4()}')")
+    cursor = app.execute(f"select * from caas.get_{kind}_stats('{uuid4()}')")
     assert cursor.description is not None
     types = {column.name: column.type_display for column in cursor.description}
     numeric = {"avg_rating", "retention_rate", "manual_session_log_rate", "virtual_usage_rate"}
@@ -245,38 +245,26 @@ def teacher(app: Rows) -> tuple[UUID, UUID, UUID]:
     return tutor, add_listing(app, tutor), add_listing(app, tutor)
 
 
-@pytest.fixture
-def plain_role(app: Rows) -> Iterator[str]:
-    """A role that may call every function and read every table, and is nobody's superuser."""
-    role = f"caas_test_plain_{uuid4().hex[:12]}"
-    name = sql.Identifier(role)
-    app.execute(sql.SQL("create role {}").format(name))
-    app.execute(sql.SQL("grant select on all tables in schema public to {}").format(name))
-    app.execute(sql.SQL("grant execute on all functions in schema public to {}").format(name))
-    yield role
-    app.execute(sql.SQL("drop owned by {}; drop role {}").format(name, name))
-
-
 READS = {
-    "caas_performance_stats(array[gen_random_uuid()])": ["bookings", "listings", "profile_reviews"],
-    "caas_network_stats(array[gen_random_uuid()])": ["profile_graph"],
-    "caas_digital_stats(array[gen_random_uuid()])": ["bookings", "listings", "student_integration_links"],
-    "caas_profile_facts(array[gen_random_uuid()])": ["profiles", "role_details"],
-    "get_performance_stats(gen_random_uuid())": ["bookings", "listings", "profile_reviews"],
-    "get_network_stats(gen_random_uuid())": ["profile_graph"],
-    "get_digital_stats(gen_random_uuid())": ["bookings", "listings", "student_integration_links"],
+    "caas.performance_stats(array[gen_random_uuid()])": ["bookings", "listings", "profile_reviews"],
+    "caas.network_stats(array[gen_random_uuid()])": ["profile_graph"],
+    "caas.digital_stats(array[gen_random_uuid()])": ["bookings", "listings", "student_integration_links"],
+    "caas.profile_facts(array[gen_random_uuid()])": ["profiles", "role_details"],
+    "caas.get_performance_stats(gen_random_uuid())": ["bookings", "listings", "profile_reviews"],
+    "caas.get_network_stats(gen_random_uuid())": ["profile_graph"],
+    "caas.get_digital_stats(gen_random_uuid())": ["bookings", "listings", "student_integration_links"],
 }
 
 
 @pytest.mark.parametrize("call", READS)
-def test_rows_that_row_level_security_would_hide_are_an_error_and_never_zeros(
-    app: Rows, connect: Connect, plain_role: str, call: str
-) -> None:
-    plain = connect()
-    plain.execute(sql.SQL("set role {}").format(sql.Identifier(plain_role)))
-    for table in READS[call]:
-        plain.execute(f"select * from {call}")
-        app.execute(f"alter table {table} enable row level security")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f'security policy for table "{table}"'):
-            plain.execute(f"select * from {call}")
-        app.execute(f"alter table {table} disable row level security")
+def test_rows_that_row_level_security_would_hide_are_an_error_and_never_zeros(app: Rows, call: str) -> None:
+    with plain_role(app) as role:
+        app.execute(f"grant usage, create on schema caas to {role}")
+        for table in READS[call]:
+            app.execute(f"alter view caas.source_{table} owner to {role}")
+            app.execute(f"select * from {call}")
+            app.execute(f"alter table {table} enable row level security")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f'security policy for table "{table}"'):
+                app.execute(f"select * from {call}")
+            app.execute(f"alter table {table} disable row level security")
+            app.execute(f"alter view caas.source_{table} owner to current_user")

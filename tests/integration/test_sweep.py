@@ -36,7 +36,7 @@ def at(now: datetime) -> Clock:
 
 def forget_the_days_turn(app: Rows) -> None:
     """Tutors fall due at midnight, too: not where a test is about another time."""
-    app.execute("update caas_cell_states set next_due_at = null")
+    app.execute("update caas.cell_states set next_due_at = null")
 
 
 def test_nobody_is_marked_before_the_time_has_come_and_everybody_once_after(
@@ -48,7 +48,7 @@ def test_nobody_is_marked_before_the_time_has_come_and_everybody_once_after(
     assert sweep(db, 10, EXPIRY - timedelta(microseconds=1)) == 0
     assert [sweep(db, 10, EXPIRY) for _ in range(3)] == [1, 0, 0]
     assert marks(app) == [("time", tutor, None, False, False)]
-    assert one(app, "select priority from caas_changes") == 50
+    assert one(app, "select priority from caas.changes") == 50
 
 
 def test_the_score_changes_with_the_time_and_says_when_it_did(app: Rows, db: Database, line: Line) -> None:
@@ -60,7 +60,7 @@ def test_the_score_changes_with_the_time_and_says_when_it_did(app: Rows, db: Dat
     sweep(db, 10, EXPIRY)
     worker.drain(later, batch_size=10)
     assert total(app, tutor) == 32
-    known = app.execute("select source_changed_at, next_due_at, swept from caas_scores").fetchone()
+    known = app.execute("select source_changed_at, next_due_at, swept from caas.scores").fetchone()
     assert known == (EXPIRY, None, False)
 
 
@@ -74,32 +74,32 @@ def test_a_tutor_falls_due_when_the_day_turns_and_a_session_begins(app: Rows, db
     clocks = [EXPIRY, begins, midnight]
     for now, then in zip(clocks, [begins, midnight, midnight + timedelta(days=1)], strict=True):
         worker.drain(replace(line, clock=at(now)), batch_size=10)
-        assert one(app, "select next_due_at from caas_cell_states where profile_id = %s", tutor) == then
+        assert one(app, "select next_due_at from caas.cell_states where profile_id = %s", tutor) == then
         assert sweep(db, 10, then - timedelta(microseconds=1)) == 0
         assert [sweep(db, 10, then) for _ in range(2)] == [1, 0]
-        rows = app.execute("select reason, priority, changed_at, profile_id from caas_changes").fetchall()
+        rows = app.execute("select reason, priority, changed_at, profile_id from caas.changes").fetchall()
         assert rows == [("time", 50, then, tutor)]
 
 
 def test_whoever_falls_due_twice_is_marked_once(app: Rows, db: Database, drain: Drain) -> None:
     tutor = add_checked_tutor(app)
     drain()
-    turn = one(app, "select next_due_at from caas_cell_states")
+    turn = one(app, "select next_due_at from caas.cell_states")
     assert [sweep(db, 10, EXPIRY) for _ in range(2)] == [1, 0]
-    rows = app.execute("select reason, changed_at, profile_id from caas_changes").fetchall()
+    rows = app.execute("select reason, changed_at, profile_id from caas.changes").fetchall()
     assert rows == [("time", turn, tutor)]
 
 
 def test_a_sweep_counts_and_limits_profiles_whatever_fell_due_of_them(app: Rows, db: Database, drain: Drain) -> None:
     early, late = add_tutor(app), add_checked_tutor(app)
     drain()
-    app.execute("update caas_cell_states set next_due_at = now() - interval '1 hour' where profile_id = %s", (early,))
-    app.execute("update caas_cell_states set next_due_at = null where profile_id = %s", (late,))
-    app.execute("update caas_scores set next_due_at = now() - interval '1 minute' where profile_id = %s", (late,))
+    app.execute("update caas.cell_states set next_due_at = now() - interval '1 hour' where profile_id = %s", (early,))
+    app.execute("update caas.cell_states set next_due_at = null where profile_id = %s", (late,))
+    app.execute("update caas.scores set next_due_at = now() - interval '1 minute' where profile_id = %s", (late,))
     assert due(db) == 2
     assert [sweep(db, 1) for _ in range(3)] == [1, 1, 0]
     assert [profile_id for _, profile_id, *_ in marks(app)] == [early, late]
-    app.execute("update caas_scores set swept = false; update caas_cell_states set swept = false")
+    app.execute("update caas.scores set swept = false; update caas.cell_states set swept = false")
     assert (due(db), sweep(db, 10), due(db)) == (2, 2, 0)
 
 
@@ -127,24 +127,24 @@ def test_a_dead_entry_is_revived_by_time_once(app: Rows, db: Database, make_line
     tutor = add_checked_tutor(app)
     line = make_line(max_attempts=1)
     worker.drain(line, batch_size=10)
-    app.execute("update role_details set qualifications = '{}'; drop function caas_link_stats")
+    app.execute("update role_details set qualifications = '{}'; drop function caas.link_stats")
     app.execute(
-        "create function caas_link_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
+        "create function caas.link_stats(profile_ids uuid[], as_of timestamptz default now()) returns table "
         "(profile_id uuid, google_calendar_synced bool, google_classroom_synced bool) language plpgsql stable as "
         "$$ begin raise exception 'broken'; end $$"
     )
     sweep(db, 10, EXPIRY)
     assert worker.drain(line, batch_size=10).dead == 1
     assert sweep(db, 10, EXPIRY) == 0
-    assert (total(app, tutor), one(app, "select count(*) from caas_dead_entries")) == (36, 1)
+    assert (total(app, tutor), one(app, "select count(*) from caas.dead_entries")) == (36, 1)
 
 
 def test_a_row_that_is_being_published_is_not_waited_for(app: Rows, db: Database, drain: Drain, line: Line) -> None:
     add_checked_tutor(app)
     drain()
     with line.db.transaction() as publishing:
-        publishing.execute("select from caas_scores for update")
-        publishing.execute("select from caas_cell_states for update")
+        publishing.execute("select from caas.scores for update")
+        publishing.execute("select from caas.cell_states for update")
         assert sweep(db, 10, EXPIRY) == 0
     assert sweep(db, 10, EXPIRY) == 1
 
@@ -170,7 +170,7 @@ def test_due_counts_what_a_sweep_would_mark(app: Rows, db: Database, drain: Drai
     for _ in range(waiting):
         add_checked_tutor(app)
     drain()
-    app.execute("update caas_scores set next_due_at = clock_timestamp() - interval '1 s'")
+    app.execute("update caas.scores set next_due_at = clock_timestamp() - interval '1 s'")
     assert due(db) == waiting
     assert sweep(db, 10) == waiting
     assert due(db) == 0

@@ -31,7 +31,7 @@ def tutor(app: Rows, drain: Drain) -> UUID:
 def judgement(app: Rows, tutor: UUID) -> tuple[float, bool]:
     """The threshold, and whether the rate is above."""
     query = (
-        "select (components ->> 'threshold')::float, (components ->> 'is_high_risk')::boolean from tutor_scores "
+        "select (components ->> 'threshold')::float, (components ->> 'is_high_risk')::boolean from caas.tutor_scores "
         "where profile_id = %s and score_type = 'reschedule_risk'"
     )
     [(threshold, is_high_risk)] = app.execute(query, (tutor,)).fetchall()

@@ -50,7 +50,7 @@ def busy(app: Rows) -> dict[str, UUID]:
 
 
 def marked(app: Rows) -> list[tuple[UUID, str, int]]:
-    return app.execute("select profile_id, reason, priority from caas_changes order by id").fetchall()
+    return app.execute("select profile_id, reason, priority from caas.changes order by id").fetchall()
 
 
 @pytest.mark.parametrize(("top", "names"), [(1, ["five"]), (2, ["five", "three"]), (99, ["five", "one", "three"])])
@@ -97,7 +97,7 @@ def test_the_command_says_how_many_and_who_computes_them(app: Rows, run: Callabl
         "2 marked. Running workers compute them; without any: caas-worker drain\n",
     )
     assert json.loads(run("--top", "1", "--json").stdout) == {"marked": 1}
-    assert one(app, "select count(*) from caas_changes") == 3
+    assert one(app, "select count(*) from caas.changes") == 3
 
 
 @pytest.mark.parametrize("arguments", [[], ["--top", "0"], ["--top", "-3"], ["--top", "many"], ["--top", "1000001"]])

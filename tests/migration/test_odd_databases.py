@@ -9,6 +9,7 @@ from caas_worker import migrate
 from caas_worker.errors import CaasError, MigrationRefused
 from caas_worker.marketplace import schema
 from caas_worker.shipped import Shipped
+from tests.migration.inventory import everything, names_of_ours
 from tests.people import Rows, add_booking, add_client, add_listing, add_tutor, forget_marks, marks
 
 
@@ -52,27 +53,25 @@ def test_narrower_texts_are_read_all_the_same(market: Rows, database_url: str) -
     market.execute("alter table profiles alter bio type varchar(500), alter avatar_url type varchar(80)")
     up(database_url)
     tutor = add_tutor(market, bio="Hello")
-    row = market.execute("select bio from caas_profile_facts(array[%s])", (tutor,)).fetchone()
+    row = market.execute("select bio from caas.profile_facts(array[%s])", (tutor,)).fetchone()
     assert row == ("Hello",)
 
 
-def test_a_role_with_a_search_path_of_its_own_installs_into_public(market: Rows, database_url: str) -> None:
+def test_a_database_with_a_search_path_of_its_own_has_ours_where_every_other_has_it(
+    market: Rows, database_url: str, url: str
+) -> None:
+    before = everything(market)
     market.execute("create schema app")
     market.execute(f"alter database {market.info.dbname} set search_path = app, public")
     up(database_url)
     assert up(database_url) == 0
+    with psycopg.connect(url) as fresh:
+        assert everything(market) - before == everything(fresh) - before
     elsewhere = market.execute(
-        "select count(*) from pg_class where relname like 'caas\\_%' and relnamespace <> 'public'::regnamespace"
-    ).fetchone()
-    assert elsewhere == (0,)
-
-
-def test_no_function_of_ours_looks_for_names_where_others_may_create_them(app: Rows) -> None:
-    paths = app.execute(
-        "select distinct c from pg_proc, unnest(proconfig) as c where c like 'search_path=%'"
-        " and (proname like 'caas\\_%' or proname like 'get\\_%\\_stats') and proname <> 'caas_follow'"
+        "select count(*) from pg_class where relnamespace = 'app'::regnamespace union all "
+        "select count(*) from pg_proc where pronamespace = 'app'::regnamespace"
     ).fetchall()
-    assert paths == [("search_path=pg_catalog, pg_temp",)]
+    assert elsewhere == [(0,), (0,)]
 
 
 @pytest.fixture
@@ -105,8 +104,7 @@ def test_a_detached_partition_is_left_and_everyone_is_marked(partitioned: Rows, 
 def test_a_partition_that_is_detached_does_not_hold_up_the_removal(partitioned: Rows, database_url: str) -> None:
     partitioned.execute("alter table bookings detach partition bookings_2025")
     migrate.uninstall(database_url, Shipped.load(), lambda _: None)
-    left = partitioned.execute("select count(*) from pg_proc where proname like 'caas\\_%'").fetchone()
-    assert left == (0,)
+    assert names_of_ours(partitioned) == set()
 
 
 def test_a_foreign_partition_is_refused_in_words(partitioned: Rows, database_url: str) -> None:

@@ -14,7 +14,8 @@ from caas_worker.settings import Settings
 from caas_worker.shipped import Shipped
 from caas_worker.strategies import Registry
 from caas_worker.strategies.tutor import TutorStrategy
-from tests.migration.conftest import Release, Up
+from caas_worker.verify import OUR_TABLES
+from tests.migration.conftest import Release, Up, all_files
 from tests.migration.inventory import everything, ledger, names_of_ours
 from tests.people import add_client, add_tutor, forget_marks, marks, total
 
@@ -30,16 +31,16 @@ def drain(conninfo: str) -> worker.Summary:
 def test_a_second_up_has_nothing_to_do(up: Up, owner: Owner) -> None:
     assert up() > 0
     installed = everything(owner)
-    recorded = owner.execute("select * from caas_migrations order by name").fetchall()
+    recorded = owner.execute("select * from caas.migrations order by name").fetchall()
     assert up() == 0
     assert everything(owner) == installed
-    assert owner.execute("select * from caas_migrations order by name").fetchall() == recorded
+    assert owner.execute("select * from caas.migrations order by name").fetchall() == recorded
 
 
 def test_every_shipped_file_is_recorded_with_its_hash(up: Up, owner: Owner, shipped: Shipped) -> None:
     up()
-    files = [*shipped.migrations, *shipped.functions, *shipped.triggers]
-    assert len(files) > 20
+    files = all_files(shipped)
+    assert len(files) > 60
     assert ledger(owner) == {file.name: file.sha256 for file in files}
 
 
@@ -50,10 +51,10 @@ def test_status_says_what_up_would_do(marketplace: str, up: Up, another_release:
     assert set(status().values()) == {"pending"}
     up()
     assert set(status().values()) == {"installed"}
-    another_release.edit("functions/caas_fold.sql", "-- Fold:", "-- Fold, changed:")
+    another_release.edit("functions/fold.sql", "-- Fold:", "-- Fold, changed:")
     another_release.edit("migrations/0001_line.sql", "create table", "create  table")
     changed = {name: state for name, state in status().items() if state != "installed"}
-    assert changed == {"functions/caas_fold.sql": "changed", "migrations/0001_line.sql": "edited"}
+    assert changed == {"functions/fold.sql": "changed", "migrations/0001_line.sql": "edited"}
 
 
 def test_several_hosts_that_migrate_at_once_install_once(marketplace: str, owner: Owner, shipped: Shipped) -> None:
@@ -68,7 +69,7 @@ def test_several_hosts_that_migrate_at_once_install_once(marketplace: str, owner
         steps = sorted(pool.map(install, range(hosts)))
     assert steps[:-1] == [0] * (hosts - 1)
     assert steps[-1] > 0
-    assert len(ledger(owner)) == len([*shipped.migrations, *shipped.functions, *shipped.triggers])
+    assert len(ledger(owner)) == len(all_files(shipped))
     assert marks(owner) == [("installed", None, None, False, True)]
 
 
@@ -76,7 +77,7 @@ def test_a_migration_that_was_edited_after_it_ran_is_refused(up: Up, owner: Owne
     up()
     before = everything(owner)
     another_release.edit("migrations/0001_line.sql", "create table caas_workers", "create table caas_helpers")
-    another_release.edit("functions/caas_fold.sql", "-- Fold:", "-- Fold, changed:")
+    another_release.edit("functions/fold.sql", "-- Fold:", "-- Fold, changed:")
     with pytest.raises(MigrationRefused, match=r"migrations/0001_line\.sql is not the file that was installed"):
         up(another_release.shipped)
     assert everything(owner) == before
@@ -86,7 +87,7 @@ def test_a_migration_that_was_edited_after_it_ran_is_refused(up: Up, owner: Owne
 def test_a_function_that_changed_is_replayed_and_no_other(up: Up, owner: Owner, another_release: Release) -> None:
     up()
     before = everything(owner)
-    another_release.edit("functions/caas_merge_reasons.sql", "[:16]", "[:17]")
+    another_release.edit("functions/merge_reasons.sql", "[:16]", "[:17]")
     assert up(another_release.shipped) == 1
     replaced, new = before - everything(owner), everything(owner) - before
     assert len(replaced) == len(new) == 1
@@ -98,23 +99,23 @@ def test_a_function_that_changed_is_replayed_and_no_other(up: Up, owner: Owner, 
 def test_a_function_whose_signature_changed_replaces_the_old_one(
     up: Up, owner: Owner, another_release: Release
 ) -> None:
-    another_release.edit("functions/caas_enqueue.sql", "    reason text,\n", "    reason text default 'older',\n")
-    another_release.edit("functions/caas_enqueue.sql", "(uuid[], text, integer)", "(uuid[], text, bigint)")
-    another_release.edit("functions/caas_enqueue.sql", "priority integer", "priority bigint")
+    another_release.edit("functions/enqueue.sql", "    reason text,\n", "    reason text default 'older',\n")
+    another_release.edit("functions/enqueue.sql", "(uuid[], text, integer)", "(uuid[], text, bigint)")
+    another_release.edit("functions/enqueue.sql", "priority integer", "priority bigint")
     up(another_release.shipped)
     up()
-    overloads = owner.execute("select count(*) from pg_proc where proname = 'caas_enqueue'").fetchone()
+    overloads = owner.execute("select count(*) from pg_proc where proname = 'enqueue'").fetchone()
     assert overloads == (1,)
-    assert owner.execute("select caas_enqueue(array[gen_random_uuid()], 'word')").fetchone() == (1,)
+    assert owner.execute("select caas.enqueue(array[gen_random_uuid()], 'word')").fetchone() == (1,)
 
 
 def test_a_function_that_is_replayed_keeps_its_grants(up: Up, owner: Owner, another_release: Release) -> None:
     up()
-    owner.execute("grant execute on function caas_enqueue to pg_monitor")
-    another_release.edit("functions/caas_enqueue.sql", "-- Marks profiles", "-- Marks the profiles")
+    owner.execute("grant execute on function caas.enqueue to pg_monitor")
+    another_release.edit("functions/enqueue.sql", "-- Marks profiles", "-- Marks the profiles")
     assert up(another_release.shipped) == 1
     allowed = owner.execute(
-        "select has_function_privilege('pg_monitor', 'caas_enqueue(uuid[], text, integer)', 'execute')"
+        "select has_function_privilege('pg_monitor', 'caas.enqueue(uuid[], text, integer)', 'execute')"
     )
     assert allowed.fetchone() == (True,)
 
@@ -122,12 +123,13 @@ def test_a_function_that_is_replayed_keeps_its_grants(up: Up, owner: Owner, anot
 @pytest.mark.parametrize(
     "damage",
     [
-        "drop function caas_fold",
-        "drop function get_network_stats",
-        "drop view caas_guard_bookings",
+        "drop function caas.fold",
+        "drop function caas.get_network_stats",
+        "drop view caas.source_bookings",
+        "drop view caas.source_profiles, caas.source_listings",
         "drop trigger caas_mark_update on bookings",
-        "drop function caas_mark_profiles cascade",
-        "drop function caas_fold, caas_claim, caas_cache, caas_mark_listings cascade",
+        "drop function caas.mark_profiles cascade",
+        "drop function caas.fold, caas.claim, caas.cache, caas.mark_listings cascade",
     ],
 )
 def test_what_somebody_dropped_is_restored(up: Up, owner: Owner, damage: str) -> None:
@@ -159,7 +161,7 @@ def test_installing_on_existing_people_marks_all_of_them_at_backfill_priority(
     tutors = [add_tutor(owner) for _ in range(5)]
     add_client(owner)
     up()
-    assert owner.execute("select priority, everyone from caas_changes").fetchall() == [(90, True)]
+    assert owner.execute("select priority, everyone from caas.changes").fetchall() == [(90, True)]
     summary = drain(marketplace)
     assert (summary.processed, summary.remaining) == (6, 0)
     assert [total(owner, tutor) for tutor in tutors] == [32] * 5
@@ -223,18 +225,70 @@ def test_what_is_done_is_said(marketplace: str, shipped: Shipped) -> None:
     said: list[str] = []
     migrate.up(marketplace, shipped, said.append)
     assert said[0] == "migration 0001_line"
-    assert {f"watch {file.stem}" for file in shipped.triggers} <= set(said)
+    assert {f"watch public.{file.stem}" for file in shipped.triggers} <= set(said)
 
 
-def test_a_table_of_the_applications_that_bears_a_name_of_ours_is_left_alone_and_named(
+def test_a_relation_of_the_applications_that_has_the_views_name_is_refused_and_left_alone(
     marketplace: str, up: Up, owner: Owner, shipped: Shipped
 ) -> None:
-    owner.execute("create table email_reports (id integer); insert into email_reports values (1)")
+    owner.execute("create table public.caas_scores (id integer); insert into public.caas_scores values (1)")
     before = everything(owner)
-    with pytest.raises(MigrationRefused, match="none of ours: email_reports"):
+    with pytest.raises(MigrationRefused, match=r"has a public\.caas_scores that caas_worker did not make"):
         up()
+    assert everything(owner) == before
     migrate.uninstall(marketplace, shipped, lambda _: None)
     assert everything(owner) == before
-    assert owner.execute("select id from email_reports").fetchall() == [(1,)]
-    owner.execute("alter table email_reports rename to sent_reports")
+    assert owner.execute("select id from public.caas_scores").fetchall() == [(1,)]
+    owner.execute("alter table public.caas_scores rename to sent_scores")
     assert up() > 0
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "table caas.orders (id integer)",
+        "table caas.scores (id integer)",
+        "function caas.fold(integer) returns integer language sql as 'select 1'",
+        "type caas.kind as enum ('one')",
+    ],
+)
+def test_a_schema_of_the_applications_that_is_called_caas_is_refused_and_left_alone(
+    marketplace: str, up: Up, owner: Owner, shipped: Shipped, thing: str
+) -> None:
+    owner.execute(f"create schema caas; create {thing}".encode())
+    before = everything(owner)
+    with pytest.raises(MigrationRefused, match="has a schema caas that caas_worker did not make"):
+        up()
+    assert everything(owner) == before
+    migrate.uninstall(marketplace, shipped, lambda _: None)
+    assert everything(owner) == before
+    owner.execute("alter schema caas rename to shop")
+    assert up() > 0
+
+
+def test_a_schema_that_a_stranger_made_is_refused(up: Up, owner: Owner, role: str) -> None:
+    owner.execute(f"create schema caas authorization {role}".encode())
+    with pytest.raises(MigrationRefused, match=f"schema caas belongs to {role}"):
+        up()
+    owner.execute(f"alter schema caas owner to {owner.info.user}".encode())
+    assert up() > 0
+
+
+def test_tables_of_the_applications_that_are_named_as_ours_do_not_matter(
+    marketplace: str, up: Up, owner: Owner, shipped: Shipped, url: str
+) -> None:
+    taken = [*OUR_TABLES, "migrations", "tutor_scores_has_one_row_per_type"]
+    for name in taken:
+        owner.execute(f"create table public.{name} (id integer); insert into public.{name} values (1)".encode())
+    before = everything(owner)
+    up()
+    tutor = add_tutor(owner)
+    drain(marketplace)
+    assert total(owner, tutor) == 32
+    with psycopg.connect(url) as fresh:
+        assert everything(owner) - before == everything(fresh) - before
+    assert up() == 0
+    migrate.uninstall(marketplace, shipped, lambda _: None)
+    assert everything(owner) == before
+    for name in taken:
+        assert owner.execute(f"select id from public.{name}".encode()).fetchall() == [(1,)]

@@ -10,18 +10,12 @@ from caas_worker import migrate
 from caas_worker.marketplace import schema
 from caas_worker.shipped import Shipped
 from tests.conftest import Databases
-from tests.migration.conftest import Release, Up
+from tests.migration import older_release
+from tests.migration.conftest import Release, Up, all_files
 from tests.migration.inventory import everything, ledger
 from tests.people import add_tutor, forget_marks, marks
 
 Owner = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def fresh(url: str) -> set[str]:
-    """What a fresh install leaves in the database."""
-    with psycopg.connect(url) as connection:
-        return everything(connection)
 
 
 def an_older_body(release: Release) -> None:
@@ -35,14 +29,14 @@ def an_older_comment(release: Release) -> None:
 
 
 def another_result(release: Release) -> None:
-    release.edit("functions/caas_wake.sql", "lost integer", "losses integer")
-    release.edit("functions/caas_wake.sql", "get diagnostics lost", "get diagnostics losses")
+    release.edit("functions/wake.sql", "lost integer", "losses integer")
+    release.edit("functions/wake.sql", "get diagnostics lost", "get diagnostics losses")
 
 
 def other_arguments(release: Release) -> None:
-    release.edit("functions/caas_expand.sql", "caas_expand(max_profiles integer)", "caas_expand(most bigint)")
-    release.edit("functions/caas_expand.sql", "caas_expand(integer)", "caas_expand(bigint)")
-    release.edit("functions/caas_expand.sql", "max_profiles", "most")
+    release.edit("functions/expand.sql", "caas.expand(max_profiles integer)", "caas.expand(most bigint)")
+    release.edit("functions/expand.sql", "caas.expand(integer)", "caas.expand(bigint)")
+    release.edit("functions/expand.sql", "max_profiles", "most")
 
 
 def fewer_columns(release: Release) -> None:
@@ -52,18 +46,30 @@ def fewer_columns(release: Release) -> None:
 
 def another_trigger_function(release: Release) -> None:
     """The template that every trigger function is written from."""
-    release.edit("functions/caas_watch.sql", "            return null;\n", "            return null; -- as it was\n")
+    release.edit("functions/watch.sql", "            return null;\n", "            return null; -- as it was\n")
 
 
 def other_triggers(release: Release) -> None:
     """The statement that every trigger is created by."""
-    release.edit("functions/caas_attach.sql", "for each statement", "for each statement when (true)")
+    release.edit("functions/attach.sql", "for each statement", "for each statement when (true)")
 
 
 def a_function_that_is_gone(release: Release) -> None:
     """A function that later releases no longer ship."""
-    text = release.path("functions/caas_merge_reasons.sql").read_text()
-    release.path("functions/caas_gone.sql").write_text(text.replace("caas_merge_reasons", "caas_gone"))
+    text = release.path("functions/merge_reasons.sql").read_text()
+    release.path("functions/gone.sql").write_text(text.replace("caas.merge_reasons", "caas.gone"))
+
+
+def an_older_view(release: Release) -> None:
+    """A source view without a comment, and one that casts to another type."""
+    release.edit("views/bookings.sql", "comment on column caas.source_bookings.id is 'The session.';\n", "")
+    release.edit("views/listings.sql", "l.profile_id::uuid as", "l.profile_id::text as")
+
+
+def a_view_that_is_gone(release: Release) -> None:
+    """A source view that later releases no longer ship."""
+    text = release.path("views/listings.sql").read_text()
+    release.path("views/gone.sql").write_text(text.replace("caas.source_listings", "caas.source_gone"))
 
 
 @pytest.mark.parametrize(
@@ -77,6 +83,8 @@ def a_function_that_is_gone(release: Release) -> None:
         another_trigger_function,
         other_triggers,
         a_function_that_is_gone,
+        an_older_view,
+        a_view_that_is_gone,
     ],
     ids=lambda older: older.__name__,
 )
@@ -89,24 +97,24 @@ def test_upgrade_equals_a_fresh_install(
     up()
     assert everything(owner) - fresh == set()
     assert fresh - everything(owner) == set()
-    assert ledger(owner).keys() == {file.name for file in (*shipped.migrations, *shipped.functions, *shipped.triggers)}
+    assert ledger(owner).keys() == {file.name for file in all_files(shipped)}
     assert up() == 0
 
 
 def test_a_new_migration_runs_once_after_those_that_ran(up: Up, owner: Owner, another_release: Release) -> None:
     up()
-    another_release.path("migrations/0002_more.sql").write_text("create table caas_more (id integer);\n")
-    another_release.path("migrations/0002_more.rollback.sql").write_text("drop table caas_more;\n")
+    another_release.path("migrations/9999_more.sql").write_text("create table caas.more (id integer);\n")
+    another_release.path("migrations/9999_more.rollback.sql").write_text("drop table caas.more;\n")
     assert up(another_release.shipped) == 2, "the migration, and the grants on its table"
-    owner.execute("insert into caas_more values (1)")
+    owner.execute("insert into caas.more values (1)")
     assert up(another_release.shipped) == 0
-    assert owner.execute("select id from caas_more").fetchall() == [(1,)]
+    assert owner.execute("select id from caas.more").fetchall() == [(1,)]
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(up: Up, owner: Owner, another_release: Release) -> None:
     up()
     before, recorded = everything(owner), ledger(owner)
-    another_release.path("migrations/0002_more.sql").write_text("create table caas_more (id integer); select 1 / 0;\n")
+    another_release.path("migrations/9999_more.sql").write_text("create table caas.more (id integer); select 1 / 0;\n")
     with pytest.raises(Exception, match="division by zero"):
         up(another_release.shipped)
     assert (everything(owner), ledger(owner)) == (before, recorded)
@@ -121,33 +129,25 @@ def test_marks_and_scores_survive_an_upgrade(up: Up, owner: Owner, another_relea
     assert marks(owner) == [("profiles", tutor, None, False, False)]
 
 
-@pytest.fixture
-def first_release(another_release: Release) -> Release:
-    """What 0.1.0 had: three migrations, functions that read the cache itself, marks that name no cells."""
-    for path in sorted((another_release.folder / "migrations").glob("000[4-9]_*")):
-        path.unlink()
-    for name in ("caas_agent_stats", "caas_expand", "caas_follow"):
-        another_release.edit(f"functions/{name}.sql", "from public.caas_every_score", "from public.caas_scores")
-    for table, key in (
-        ("bookings", "scheduled_start as touched_at"),
-        ("platform_events", "occurred_at as touched_at"),
-        ("profile_reviews", "reviewer_id as other_id"),
-        ("profile_reviews", "booking_id"),
-    ):
-        another_release.edit(f"triggers/{table}.sql", f", '{key}'", "")
-    return another_release
-
-
-def test_a_worker_role_that_was_made_by_hand_goes_on_under_its_name(
-    up: Up, owner: Owner, first_release: Release, fresh: set[str]
-) -> None:
+def test_a_worker_role_that_was_made_by_hand_goes_on_under_its_name(up: Up, owner: Owner, fresh: set[str]) -> None:
+    older_release.install(owner)
     owner.execute("grant select on profiles to caas_worker")
-    up(first_release.shipped)
-    owner.execute("grant select, insert, update, delete on caas_scores, caas_changes to caas_worker")
     up()
     # the hand-made grant stays, and makes those on the table's columns needless
     assert {line for line in fresh - everything(owner) if "profiles" not in line} == set()
     assert up() == 0
+
+
+def test_a_source_view_that_is_replayed_keeps_its_grants_and_marks_everyone(
+    up: Up, owner: Owner, another_release: Release
+) -> None:
+    up()
+    forget_marks(owner)
+    another_release.edit("views/listings.sql", "l.profile_id::uuid as", "coalesce(l.profile_id)::uuid as")
+    assert up(another_release.shipped) == 1, "the view, and no grant afterwards"
+    allowed = owner.execute("select has_table_privilege('caas_worker', 'caas.source_listings', 'select')").fetchone()
+    assert allowed == (True,)
+    assert marks(owner) == [("views", None, None, False, True)]
 
 
 def test_grants_come_with_a_column_that_the_application_adds_and_with_a_function_that_is_replayed(
@@ -156,13 +156,13 @@ def test_grants_come_with_a_column_that_the_application_adds_and_with_a_function
     owner.execute("alter table profiles drop column caas_score")
     up()
     owner.execute("alter table profiles add column caas_score integer")
-    owner.execute("revoke all on function caas_fold from caas_worker")
+    owner.execute("revoke all on function caas.fold from caas_worker")
     assert up() == 3, "select and update on the column, and the function"
     assert up() == 0
-    another_release.edit("functions/caas_fold.sql", "-- Fold:", "-- Fold, changed:")
+    another_release.edit("functions/fold.sql", "-- Fold:", "-- Fold, changed:")
     assert up(another_release.shipped) == 1
     allowed = owner.execute(
-        "select has_function_privilege('caas_worker', 'caas_fold'::regproc, 'execute'),"
+        "select has_function_privilege('caas_worker', 'caas.fold'::regproc, 'execute'),"
         " has_column_privilege('caas_worker', 'profiles', 'caas_score', 'update')"
     )
     assert allowed.fetchone() == (True, True)

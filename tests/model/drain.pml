@@ -36,13 +36,13 @@
 #define DRAIN 1
 #define OTHER 2
 
-typedef Mark {                  /* caas_changes */
+typedef Mark {                  /* caas.changes */
   byte id;                      /* 0: not written */
   bool committed;               /* and not folded yet */
   byte lock
 }
 
-typedef Entry {                 /* caas_recalculation_queue */
+typedef Entry {                 /* caas.recalculation_queue */
   bool exists;
   bool waiting;
   bool leased;
@@ -120,7 +120,7 @@ inline begin_search(whole, floor, reached) {
 #endif
 }
 
-/* caas_fold and caas_claim lock what they take by skip locked, and remember nothing else of it. */
+/* caas.fold and caas.claim lock what they take by skip locked, and remember nothing else of it. */
 inline lock_mark(number) {
   mark[number].lock = me;
   p = PROFILE_OF(number);
@@ -132,7 +132,7 @@ inline lock_entry(profile) {
   in_other_hands[profile] = in_other_hands[profile] || me == OTHER
 }
 
-/* caas_fold: insert … on conflict do update waits for the entry; then the commit. */
+/* caas.fold: insert … on conflict do update waits for the entry; then the commit. */
 inline write_entry(number) {
   atomic { entry[p].lock == 0 -> entry[p].lock = me };
   atomic {
@@ -215,7 +215,7 @@ inline claim(whole) {
   fi
 }
 
-/* ---- publish: the entry goes, or is ready again with what came after its claim, at a new place: caas_cache ---- */
+/* ---- publish: the entry goes, or is ready again with what came after its claim, at a new place: caas.cache ---- */
 inline publish() {
   atomic { entry[claimed].lock == 0 -> entry[claimed].lock = me };
   atomic {

@@ -28,9 +28,9 @@
 
 byte rows = BEFORE;             /* what the rule computes from the application's rows */
 byte caas_score = BEFORE;       /* profiles.caas_score */
-byte marks, marks_locked;       /* caas_changes */
+byte marks, marks_locked;       /* caas.changes */
 
-typedef Entry {                 /* caas_recalculation_queue */
+typedef Entry {                 /* caas.recalculation_queue */
   bool exists;
   bool marked_again;            /* the generation is not the claimed one */
   byte token;
@@ -38,18 +38,18 @@ typedef Entry {                 /* caas_recalculation_queue */
 }
 Entry entry;
 
-typedef Cache {                 /* caas_scores */
+typedef Cache {                 /* caas.scores */
   byte total;
   byte computed;                /* computed_score: 0 where no hold pins the total */
   bool due;                     /* next_due_at is the hold's end */
   bool swept;
   byte lock;
-  bool listed;                  /* caas_score_follow */
+  bool listed;                  /* caas.score_follow */
   byte list_lock
 }
 Cache cache;
 
-bool held;                      /* caas_holds: a hold that is not released */
+bool held;                      /* caas.holds: a hold that is not released */
 bool ended;                     /* the clock: the hold's end has come */
 byte finished;
 
@@ -88,19 +88,19 @@ proctype Clock() {
 }
 #endif
 
-/* caas_fold, insert … on conflict do update */
+/* caas.fold, insert … on conflict do update */
 inline write_entry() {
   entry.marked_again = entry.token != 0;
   entry.exists = true
 }
 
-/* The locks of caas_hold and caas_release_hold, in this order. */
+/* The locks of caas.hold and caas.release_hold, in this order. */
 inline lock_for_hold() {
 #ifndef NO_ENTRY_OF_HOLD
-  atomic { entry.lock == 0 -> entry.lock = OPERATOR };              /* caas_recalculate */
+  atomic { entry.lock == 0 -> entry.lock = OPERATOR };              /* caas.recalculate */
 #endif
-  atomic { cache.lock == 0 -> cache.lock = OPERATOR };              /* update caas_scores */
-  atomic { cache.list_lock == 0 -> cache.list_lock = OPERATOR }     /* caas_list_to_follow waits for a copy */
+  atomic { cache.lock == 0 -> cache.lock = OPERATOR };              /* update caas.scores */
+  atomic { cache.list_lock == 0 -> cache.list_lock = OPERATOR }     /* caas.list_to_follow waits for a copy */
 }
 
 inline commit_hold() {
@@ -117,7 +117,7 @@ inline commit_hold() {
 
 proctype Operator() {
   lock_for_hold();
-  atomic {                      /* caas_hold, commit */
+  atomic {                      /* caas.hold, commit */
     held = true;
     if
     :: cache.computed == 0 -> cache.computed = cache.total
@@ -132,7 +132,7 @@ proctype Operator() {
   };
 #ifdef RELEASED
   lock_for_hold();
-  atomic {                      /* caas_release_hold, commit */
+  atomic {                      /* caas.release_hold, commit */
     held = false;
     if
     :: cache.computed != 0 ->
@@ -155,7 +155,7 @@ proctype Worker(byte me) {
   do
   :: AT_REST -> break
 
-  /* ---- fold: caas_fold ---- */
+  /* ---- fold: caas.fold ---- */
   :: atomic {
        (marks & ~marks_locked) != 0 ->
        taken = marks & ~marks_locked;
@@ -170,14 +170,14 @@ proctype Worker(byte me) {
        entry.lock = 0
      }
 
-  /* ---- sweep: caas_sweep. A locked row is skipped. ---- */
+  /* ---- sweep: caas.sweep. A locked row is skipped. ---- */
   :: atomic {
        TO_BE_SWEPT && cache.lock == 0 ->
        cache.swept = true;
        marks = marks | TIME
      }
 
-  /* ---- follow: caas_follow ---- */
+  /* ---- follow: caas.follow ---- */
   :: atomic { cache.listed && cache.list_lock == 0 -> cache.list_lock = me };
      copied = cache.total;
      atomic {
@@ -187,7 +187,7 @@ proctype Worker(byte me) {
        cache.list_lock = 0
      }
 
-  /* ---- claim: caas_claim ---- */
+  /* ---- claim: caas.claim ---- */
   :: atomic {
        entry.exists && entry.token == 0 && entry.lock == 0 ->
        entry.token = me;
@@ -200,7 +200,7 @@ proctype Worker(byte me) {
        after_end = ended
      };
 
-     /* ---- cache: caas_cache. Holds are read under the lock of the entry. ---- */
+     /* ---- cache: caas.cache. Holds are read under the lock of the entry. ---- */
 #ifdef NO_HOLDS_AFTER_LOCK
      pinned = held && !after_end;
 #endif

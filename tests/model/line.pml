@@ -75,7 +75,7 @@
 #define FIRST_CELL 1
 #define SECOND_CELL 2
 #define BOTH_CELLS 3
-#define WHOLE 4                 /* touched: every cell, the cells 'pairs' and 'days' of caas_touched_cells */
+#define WHOLE 4                 /* touched: every cell, the cells 'pairs' and 'days' of caas.touched_cells */
 #define GONE 16                 /* marks: the profile was deleted */
 
 #define CELL_OF(change) (1 << ((change) % 2))
@@ -92,7 +92,7 @@ typedef Profile {               /* the application's rows */
   byte caas_score               /* the column that follows the cache */
 }
 
-typedef Entry {                 /* caas_recalculation_queue */
+typedef Entry {                 /* caas.recalculation_queue */
   bool exists;
   byte generation;
   byte claimed_generation;
@@ -107,22 +107,22 @@ typedef Entry {                 /* caas_recalculation_queue */
 }
 
 typedef Cells {
-  bool paired;                  /* caas_cell_states: pair cells are built */
+  bool paired;                  /* caas.cell_states: pair cells are built */
   byte pairs;                   /* changes that the pair cells count */
-  byte touched_pairs;           /* caas_touched_cells: pair cells to be written */
+  byte touched_pairs;           /* caas.touched_cells: pair cells to be written */
   byte refreshed;               /* … written, and kept for the first sessions */
   byte days;                    /* changes that the day cells count */
-  byte touched_days;            /* caas_touched_cells: day cells to be written */
+  byte touched_days;            /* caas.touched_cells: day cells to be written */
   byte first_sessions           /* changes that first sessions are judged by */
 }
 
-typedef Cache {                 /* caas_scores */
+typedef Cache {                 /* caas.scores */
   bool exists;
   byte facts;                   /* changes that the profile's facts had */
   byte sums;                    /* changes that the sums of its pair cells had */
   byte generation;
   bool after_asking;            /* calculated_at is later than the caller's mark */
-  bool listed                   /* caas_score_follow */
+  bool listed                   /* caas.score_follow */
 }
 
 typedef Agent {                 /* the profile's agent: its mark, its entry and its score */
@@ -133,9 +133,9 @@ typedef Agent {                 /* the profile's agent: its mark, its entry and 
 }
 
 Profile profile;
-byte marks;                     /* caas_changes */
+byte marks;                     /* caas.changes */
 Entry entry;
-bool dead;                      /* caas_dead_entries */
+bool dead;                      /* caas.dead_entries */
 Cells cells;
 Cache cache;
 Agent agent;
@@ -146,7 +146,7 @@ Agent agent;
 
 byte marks_locked;
 byte entry_lock;                /* the process that holds the entry's row, or the key of one to be inserted */
-byte follow_lock;               /* the process that holds the row of caas_score_follow */
+byte follow_lock;               /* the process that holds the row of caas.score_follow */
 byte token[3];                  /* the token that each worker believes to hold */
 byte expiries, failures, kills, finished;
 bool epoch;                     /* the server crashed and is up again: transactions begun before are gone */
@@ -342,7 +342,7 @@ proctype Deletion() {
 
 /* ---- what several functions do ----------------------------------------------------------------------------------- */
 
-/* caas_fold, insert … on conflict do update. What comes after a claim keeps to the later_ columns. */
+/* caas.fold, insert … on conflict do update. What comes after a claim keeps to the later_ columns. */
 inline write_entry(changes, new_generation) {
   entry.generation = new_generation;
 #ifdef NO_LATER_COLUMNS
@@ -383,7 +383,7 @@ inline remove_entry() {
   entry.later_covers = 0
 }
 
-/* caas_cascade */
+/* caas.cascade */
 inline mark_agent() {
 #ifdef AGENT
   agent.mark = true
@@ -392,7 +392,7 @@ inline mark_agent() {
 #endif
 }
 
-/* caas_doubt_pairs: pair cells that are touched and not written count as not built. */
+/* caas.doubt_pairs: pair cells that are touched and not written count as not built. */
 inline doubt_pairs() {
   if
   :: cells.touched_pairs -> cells.paired = false
@@ -409,7 +409,7 @@ inline set_aside() {
   remove_entry()
 }
 
-/* caas_cache, at its end: done, or ready again with what came after the claim. */
+/* caas.cache, at its end: done, or ready again with what came after the claim. */
 inline finish_entry() {
   if
 #ifndef NO_GENERATION_CHECK
@@ -431,7 +431,7 @@ inline finish_entry() {
 #define OURS (entry.exists && token[me] != 0 && entry.token == token[me])
 #define HELD (entry.token == token[1] || entry.token == token[2])
 
-/* select … where token = ours for update: caas_refresh_pairs, caas_lock_claimed, caas_cache, caas_release. Waits
+/* select … where token = ours for update: caas.refresh_pairs, caas.lock_claimed, caas.cache, caas.give_back. Waits
    for a row that is locked, then looks at the token again. */
 inline lock_claimed() {
   atomic {
@@ -493,7 +493,7 @@ next_turn:
   do
   :: AT_REST -> goto leave
 
-  /* ---- fold: caas_fold. Marks are taken by skip locked; the entry is waited for. ---- */
+  /* ---- fold: caas.fold. Marks are taken by skip locked; the entry is waited for. ---- */
   :: atomic {
        (marks & ~marks_locked) != 0 ->
        taken = marks & ~marks_locked;
@@ -527,14 +527,14 @@ next_turn:
        began = 0
      }
 
-  /* ---- wake: caas_wake, first half. A pause is over. ---- */
+  /* ---- wake: caas.wake, first half. A pause is over. ---- */
   :: atomic {
        entry.exists && entry_lock == 0 && entry.waiting ->
        entry.waiting = false
      }
 
 #ifndef NO_END_OF_LEASE
-  /* ---- wake: caas_wake, second half. A lease has ended. ---- */
+  /* ---- wake: caas.wake, second half. A lease has ended. ---- */
   :: atomic {
        entry.exists && entry_lock == 0 && entry.token != 0 && (expiries < MAX_EXPIRIES || !HELD) ->
        if
@@ -561,7 +561,7 @@ next_turn:
      }
 #endif
 
-  /* ---- follow: caas_follow. Takes a row that is free; it is locked until it is struck off. ---- */
+  /* ---- follow: caas.follow. Takes a row that is free; it is locked until it is struck off. ---- */
   :: atomic {
        cache.listed && follow_lock == 0 ->
        follow_lock = me;
@@ -595,7 +595,7 @@ next_turn:
        began = 0
      }
 
-  /* ---- claim: caas_claim. Takes a ready entry that is free; the flag of the cells is cleared. ---- */
+  /* ---- claim: caas.claim. Takes a ready entry that is free; the flag of the cells is cleared. ---- */
   :: atomic {
        entry.exists && entry_lock == 0 && entry.token == 0 && !entry.waiting ->
        token[me] = NEW_TOKEN;
@@ -611,7 +611,7 @@ next_turn:
 #endif
   od;
 
-  /* ---- cells: caas_refresh_pairs, a transaction that begins after the claim committed ---- */
+  /* ---- cells: caas.refresh_pairs, a transaction that begins after the claim committed ---- */
   atomic {
     began = epoch;
     after_asking = asked        /* the time of the score (cells.py): before anything is counted */
@@ -624,13 +624,13 @@ next_turn:
   if
   :: BROKEN -> goto lost
   :: OPEN && !ours
-  :: atomic {                   /* update caas_touched_cells */
+  :: atomic {                   /* update caas.touched_cells */
        OPEN && ours ->
        touched = (cells.paired -> EVERY_CELL_IF_WHOLE(cells.touched_pairs) : BOTH_CELLS)
      };
      if
      :: BROKEN -> goto lost
-     :: atomic {                /* caas_count_pairs, in a later snapshot */
+     :: atomic {                /* caas.count_pairs, in a later snapshot */
           OPEN ->
           counted = profile.rows
         };
@@ -706,7 +706,7 @@ next_turn:
   fi;
   if
   :: BROKEN -> goto lost
-  :: atomic {                   /* caas_teaching_sums: cells where they are built */
+  :: atomic {                   /* caas.teaching_sums: cells where they are built */
        OPEN ->
        sums = (cells.paired -> cells.pairs : profile.rows)
      }
@@ -722,7 +722,7 @@ next_turn:
      }
   fi;
 
-  /* ---- publish: one transaction of caas_refresh_days, caas_first_sessions, caas_cache and caas_fail ---- */
+  /* ---- publish: one transaction of caas.refresh_days, caas.first_sessions, caas.cache and caas.fail ---- */
   began = epoch;
 #ifdef NO_TOKEN_LOCK
   ours = OURS;
@@ -735,12 +735,12 @@ next_turn:
 
   :: OPEN && !ours && !failed   /* the lease was lost: nothing is written */
 
-  :: atomic {                   /* caas_fail. Its doubt is the one write that asks for no token */
+  :: atomic {                   /* caas.fail. Its doubt is the one write that asks for no token */
        OPEN && !ours && failed ->
        doubt_pairs()
      }
 
-  :: atomic {                   /* caas_fail: dead after the last attempt, unless marked again; else it waits */
+  :: atomic {                   /* caas.fail: dead after the last attempt, unless marked again; else it waits */
        OPEN && ours && failed ->
 #ifndef NO_DOUBT_BY_FAIL
        doubt_pairs();
@@ -765,20 +765,20 @@ next_turn:
 #define CELLS_WRITTEN true
 #else
 #define CELLS_WRITTEN entry.cells_written
-  :: atomic {                   /* caas_lock_claimed: a crash undid the cells, the entry is given back */
+  :: atomic {                   /* caas.lock_claimed: a crash undid the cells, the entry is given back */
        OPEN && ours && !failed && !entry.cells_written ->
        release_entry();
        unlock()
      }
 #endif
 
-  :: atomic {                   /* caas_refresh_days, caas_first_sessions */
+  :: atomic {                   /* caas.refresh_days, caas.first_sessions */
        OPEN && ours && !failed && CELLS_WRITTEN ->
        counted = profile.rows
      };
      if
      :: BROKEN -> goto lost
-     :: atomic {                /* caas_cache: the row of caas_score_follow is waited for */
+     :: atomic {                /* caas.cache: the row of caas.score_follow is waited for */
           OPEN && (follow_lock == 0 || (!missing && TOTAL == (facts | (sums << 4)))) ->
           if
           :: missing || TOTAL != (facts | (sums << 4)) -> follow_lock = me
@@ -797,7 +797,7 @@ next_turn:
           unlock();
           goto killed
         }
-     :: atomic {                /* commit, of a profile that does not exist any more: caas_forget */
+     :: atomic {                /* commit, of a profile that does not exist any more: caas.forget */
           OPEN && missing ->
           if
           :: cache.exists -> mark_agent()
@@ -851,7 +851,7 @@ next_turn:
           cache.after_asking = after_asking;
 #endif
 #endif
-          mark_agent();         /* caas_cascade */
+          mark_agent();         /* caas.cascade */
           finish_entry();
           unlock()
         }
@@ -862,7 +862,7 @@ next_turn:
     goto next_turn
   };
 
-  /* The statement failed: the worker gives back what is still its own (worker.py, claim.py): caas_release. */
+  /* The statement failed: the worker gives back what is still its own (worker.py, claim.py): caas.give_back. */
 lost:
   atomic {
     !OURS || entry_lock == 0 ->
@@ -882,7 +882,7 @@ leave:
   skip
 }
 
-/* ---- the agent's own way down the line. Its statistics are one statement, in one snapshot: caas_agent_stats ------ */
+/* ---- the agent's own way down the line. Its statistics are one statement, in one snapshot: caas.agent_stats ------ */
 
 #ifdef AGENT
 proctype AgentLine() {
@@ -914,7 +914,7 @@ proctype AgentLine() {
 }
 #endif
 
-/* ---- a caller who wants a score as of now: caas_recalculate, which waits for the disk; then desk.py -------------- */
+/* ---- a caller who wants a score as of now: caas.recalculate, which waits for the disk; then desk.py -------------- */
 
 #ifdef CALLER
 proctype Caller() {

@@ -2,8 +2,8 @@
  * The order of locks: can the product's transactions deadlock with one another?
  *
  * Two profiles. Two folds, two publications, a worker's release, two holds, a follow and a sweep, each once, at the
- * same time. What locks several entries does so in the order of profile_id. What needs rows of caas_scores or
- * caas_score_follow has the entries first. Follow, sweep, claim and wake take only what is free, and wait for nothing.
+ * same time. What locks several entries does so in the order of profile_id. What needs rows of caas.scores or
+ * caas.score_follow has the entries first. Follow, sweep, claim and wake take only what is free, and wait for nothing.
  * (Writing cells locks entries as a release does. The application's transactions take none of these rows.)
  *
  * Left out: everything but locks; rows of quality scores, where two batches can deadlock over sessions that move
@@ -18,9 +18,9 @@
 typedef Rows {                  /* the process that holds the row of profile 0, of profile 1 */
   byte holder[2]
 }
-Rows entries;                   /* caas_recalculation_queue */
-Rows scores;                    /* caas_scores */
-Rows follows;                   /* caas_score_follow */
+Rows entries;                   /* caas.recalculation_queue */
+Rows scores;                    /* caas.scores */
+Rows follows;                   /* caas.score_follow */
 byte committed;
 
 inline lock(table, profile) {
@@ -54,7 +54,7 @@ inline commit() {
   }
 }
 
-/* caas_fold: the entries of one profile, or of both */
+/* caas.fold: the entries of one profile, or of both */
 proctype Fold() {
   if
   :: lock(entries, 0)
@@ -69,14 +69,14 @@ proctype Fold() {
   commit()
 }
 
-/* caas_release, caas_refresh_pairs */
+/* caas.give_back, caas.refresh_pairs */
 proctype Release() {
   lock(entries, 0);
   lock(entries, 1);
   commit()
 }
 
-/* One statement of caas_cache lists and writes, in either order. */
+/* One statement of caas.cache lists and writes, in either order. */
 inline write(first, second) {
   lock(first, 0);
   lock(first, 1);
@@ -84,7 +84,7 @@ inline write(first, second) {
   lock(second, 1)
 }
 
-/* caas_refresh_days and caas_cache: a batch of both profiles, or of one */
+/* caas.refresh_days and caas.cache: a batch of both profiles, or of one */
 proctype Publish() {
   if
   :: lock(entries, 0);
@@ -103,7 +103,7 @@ proctype Publish() {
   commit()
 }
 
-/* caas_hold, caas_release_hold */
+/* caas.hold, caas.release_hold */
 proctype Hold(byte profile) {
 #ifndef NO_ENTRY_OF_HOLD
   lock(entries, profile);
@@ -113,7 +113,7 @@ proctype Hold(byte profile) {
   commit()
 }
 
-/* caas_follow: skip locked */
+/* caas.follow: skip locked */
 proctype Follow() {
   atomic {
     lock_if_free(follows, 0);
@@ -122,7 +122,7 @@ proctype Follow() {
   commit()
 }
 
-/* caas_sweep: skip locked */
+/* caas.sweep: skip locked */
 proctype Sweep() {
   atomic {
     lock_if_free(scores, 0);

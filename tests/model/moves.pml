@@ -18,11 +18,11 @@
 
 byte owner = 0;                 /* of the listing */
 bool completed;                 /* the booking */
-byte marks, marks_locked;       /* caas_changes */
+byte marks, marks_locked;       /* caas.changes */
 byte booking_owner;             /* the owner that the trigger saw: only where it looks */
 byte finished;
 
-typedef Entry {                 /* caas_recalculation_queue */
+typedef Entry {                 /* caas.recalculation_queue */
   bool exists;
   bool marked_again;            /* the generation is not the claimed one */
   byte token;
@@ -32,11 +32,11 @@ Entry entry[2];
 
 typedef Cells {
   byte counted;                 /* the pair cell of the booking's client */
-  bool touched;                 /* caas_touched_cells, pair */
-  bool whole                    /* caas_touched_cells, pairs: every cell */
+  bool touched;                 /* caas.touched_cells, pair */
+  bool whole                    /* caas.touched_cells, pairs: every cell */
 }
 Cells cells[2];
-byte total[2];                  /* caas_scores */
+byte total[2];                  /* caas.scores */
 
 #define IN_ROWS(p) ((owner == (p) && completed) -> 1 : 0)
 #define IS_FREE(p) (!entry[p].exists && entry[p].lock == 0)
@@ -61,7 +61,7 @@ proctype Move() {
   }
 }
 
-/* caas_fold, insert … on conflict do update */
+/* caas.fold, insert … on conflict do update */
 inline write_entry(p) {
   entry[p].marked_again = entry[p].token != 0;
   entry[p].exists = true
@@ -87,7 +87,7 @@ proctype Worker(byte me) {
   do
   :: AT_REST -> break
 
-  /* ---- fold: caas_fold. It takes one free mark, or both; both entries are locked in the order of profile_id. ---- */
+  /* ---- fold: caas.fold. It takes one free mark, or both; both entries are locked in the order of profile_id. ---- */
   :: atomic {
        (marks & ~marks_locked) != 0 ->
        taken = marks & ~marks_locked;
@@ -142,7 +142,7 @@ proctype Worker(byte me) {
        tutor = 0
      }
 
-  /* ---- claim: caas_claim ---- */
+  /* ---- claim: caas.claim ---- */
   :: atomic {
        if
        :: entry[0].exists && entry[0].token == 0 && entry[0].lock == 0 -> p = 0
@@ -152,13 +152,13 @@ proctype Worker(byte me) {
        entry[p].marked_again = false
      };
 
-     /* ---- cells: caas_refresh_pairs ---- */
+     /* ---- cells: caas.refresh_pairs ---- */
      lock_claimed();
      if
      :: !ours
      :: ours ->
         touched = cells[p].touched || cells[p].whole;
-        counted = IN_ROWS(p);   /* caas_count_pairs, in a later snapshot */
+        counted = IN_ROWS(p);   /* caas.count_pairs, in a later snapshot */
         atomic {                /* commit */
           if
           :: touched ->
@@ -172,7 +172,7 @@ proctype Worker(byte me) {
         }
      fi;
 
-     /* ---- stats, then publish: caas_cache ---- */
+     /* ---- stats, then publish: caas.cache ---- */
      counted = cells[p].counted;
      lock_claimed();
      atomic {

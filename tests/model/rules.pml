@@ -11,7 +11,7 @@
  *   FIRST       an installation: no score exists, the profile is marked
  *
  * COMPARE_AFTER_LOCK compares the rules after the entry is locked. Either order is right. (The publishing transaction
- * has locked the batch's entries already, in caas_refresh_days, when caas_cache compares.)
+ * has locked the batch's entries already, in caas.refresh_days, when caas.cache compares.)
  *
  * Left out: leases that end (line.pml); several roles; a mark of everyone that is expanded piece by piece; rules that
  * are withdrawn, and refusals.
@@ -28,16 +28,16 @@
 #define NEWER 2
 #define PUBLISHER 9
 
-byte rule = OLDER;              /* caas_rules: the published version */
+byte rule = OLDER;              /* caas.rules: the published version */
 bool published;
 
-bool everyone;                  /* the mark of everyone in caas_changes */
+bool everyone;                  /* the mark of everyone in caas.changes */
 byte everyone_lock;
-bool mark;                      /* the profile's mark in caas_changes */
+bool mark;                      /* the profile's mark in caas.changes */
 byte mark_lock;
-byte score;                     /* caas_scores: the rule of the cached score; 0: none */
+byte score;                     /* caas.scores: the rule of the cached score; 0: none */
 
-typedef Entry {                 /* caas_recalculation_queue */
+typedef Entry {                 /* caas.recalculation_queue */
   bool exists;
   bool marked_again;            /* the generation is not the claimed one */
   byte token;
@@ -48,7 +48,7 @@ Entry entry;
 #define AT_REST ( \
   published && !everyone && !mark && !entry.exists && everyone_lock == 0 && mark_lock == 0 && entry.lock == 0)
 
-/* caas_publish_rules and caas_enqueue_everyone: one transaction. A mark of everyone that is there and not
+/* caas.publish_rules and caas.enqueue_everyone: one transaction. A mark of everyone that is there and not
    begun serves; it is locked, so that it is not expanded before the newer rule is seen. */
 proctype Publication() {
   bool inserts;
@@ -93,7 +93,7 @@ proctype Worker(byte me; byte version) {
   do
   :: AT_REST -> break
 
-  /* ---- fold: caas_expand, the mark of everyone by skip locked ---- */
+  /* ---- fold: caas.expand, the mark of everyone by skip locked ---- */
   :: atomic { everyone && everyone_lock == 0 -> everyone_lock = me };
      atomic {
        everyone = false;
@@ -101,7 +101,7 @@ proctype Worker(byte me; byte version) {
        everyone_lock = 0
      }
 
-  /* ---- fold: caas_fold ---- */
+  /* ---- fold: caas.fold ---- */
   :: atomic { mark && mark_lock == 0 -> mark_lock = me };
      atomic { entry.lock == 0 -> entry.lock = me };
      atomic {
@@ -122,7 +122,7 @@ proctype Worker(byte me; byte version) {
      /* ---- stats and strategy ---- */
      computed = version;
 
-     /* ---- cache: caas_other_rules, and the lock of what is still the token's ---- */
+     /* ---- cache: caas.other_rules, and the lock of what is still the token's ---- */
 #ifndef COMPARE_AFTER_LOCK
      outdated = version != rule;
 #endif
@@ -150,7 +150,7 @@ proctype Worker(byte me; byte version) {
           entry.exists = entry.marked_again;
           entry.marked_again = false;
           entry.lock = 0
-       :: ours && outdated ->   /* RulesOutdated: the transaction is undone, then caas_release */
+       :: ours && outdated ->   /* RulesOutdated: the transaction is undone, then caas.give_back */
           entry.token = 0;
           entry.marked_again = false;
           entry.lock = 0

@@ -147,7 +147,7 @@ VARIANTS = (
         "line.pml",
         f"TRIGGER_DO_NOTHING {UNDISTURBED}",
         "A change is in no score: its trigger saw an entry, and that entry's computation did not see the change.",
-        "triggers append marks; they do not insert entries on conflict do nothing (caas_watch)",
+        "triggers append marks; they do not insert entries on conflict do nothing (caas.watch)",
         "PROMISE_1(cache.facts == profile.rows)",
     ),
     Run(
@@ -155,7 +155,7 @@ VARIANTS = (
         "line.pml",
         f"NO_TOKEN_LOCK ONLY_PROMISE_3 {UNDISTURBED}",
         "Between a worker's check and its write another worker publishes; an older score overwrites the newer one.",
-        "entries are locked while their token is compared (caas_lock_claimed, caas_cache)",
+        "entries are locked while their token is compared (caas.lock_claimed, caas.cache)",
         "PROMISE_3((facts & cache.facts) == cache.facts)",
     ),
     Run(
@@ -163,7 +163,7 @@ VARIANTS = (
         "line.pml",
         f"NO_TOKEN_CHECK ONLY_PROMISE_3 MAX_ATTEMPTS=2 {UNDISTURBED}",
         "A worker that lost its lease publishes all the same: an older score overwrites the newer one.",
-        "only entries that are still the token's are written (caas_lock_claimed, caas_cache)",
+        "only entries that are still the token's are written (caas.lock_claimed, caas.cache)",
         "PROMISE_3((facts & cache.facts) == cache.facts)",
     ),
     Run(
@@ -171,7 +171,7 @@ VARIANTS = (
         "line.pml",
         f"NO_GENERATION_CHECK {UNDISTURBED}",
         "An entry is removed although it was marked again since its claim; that change is in no score.",
-        "an entry goes only if its generation is the claimed one (caas_cache)",
+        "an entry goes only if its generation is the claimed one (caas.cache)",
         "PROMISE_1(cache.facts == profile.rows)",
     ),
     Run(
@@ -179,7 +179,7 @@ VARIANTS = (
         "line.pml",
         f"NO_LATER_COLUMNS {UNDISTURBED}",
         "An entry that was marked again is released without the reasons and times of what came after its claim.",
-        "what comes after a claim is kept apart (caas_fold, the later_ columns)",
+        "what comes after a claim is kept apart (caas.fold, the later_ columns)",
         "PROMISE_6(entry.later)",
     ),
     Run(
@@ -195,7 +195,7 @@ VARIANTS = (
         "line.pml",
         f"NO_CELLS_LOCK {UNDISTURBED}",
         "A worker that lost its lease writes a cell as it was, and takes the touched cell away.",
-        "cells are written under the lock of the token's entries (caas_refresh_pairs)",
+        "cells are written under the lock of the token's entries (caas.refresh_pairs)",
         "PROMISE_1(false)",
     ),
     Run(
@@ -203,7 +203,7 @@ VARIANTS = (
         "line.pml",
         "NO_TOUCHED_KEPT",
         "An attempt ends after its pair cells were written; what it touched is forgotten, day cells stay as they were.",
-        "touched cells are kept until what depends on them is published (caas_refresh_pairs, caas_refresh_days)",
+        "touched cells are kept until what depends on them is published (caas.refresh_pairs, caas.refresh_days)",
         "PROMISE_1((cells.days & covers) == covers)",
     ),
     Run(
@@ -211,7 +211,7 @@ VARIANTS = (
         "line.pml",
         f"NO_WAIT_TO_LIST {UNDISTURBED}",
         "A total is published while the last one is being copied, and struck off with it: the column keeps the last.",
-        "listing a profile to follow waits for a copy under way (caas_cache, caas_list_to_follow)",
+        "listing a profile to follow waits for a copy under way (caas.cache, caas.list_to_follow)",
         "PROMISE_1(profile.deleted || profile.caas_score == TOTAL)",
     ),
     Run(
@@ -219,7 +219,7 @@ VARIANTS = (
         "line.pml",
         "NO_END_OF_LEASE",
         "A worker is killed; its entry is leased forever.",
-        "leases end (caas_wake)",
+        "leases end (caas.wake)",
         INVALID_END_STATE,
     ),
     Run(
@@ -227,7 +227,7 @@ VARIANTS = (
         "line.pml",
         "NO_DEAD_CHECK",
         "The last attempt fails, and a change that was folded meanwhile is set aside unseen.",
-        "an entry that was marked again is never set aside (caas_fail, caas_wake)",
+        "an entry that was marked again is never set aside (caas.fail, caas.wake)",
         "PROMISE_1(!entry.later)",
     ),
     Run(
@@ -235,7 +235,7 @@ VARIANTS = (
         "line.pml",
         "AGENT NO_CASCADE_OF_DEAD",
         "A recruit is set aside as dead with changes that its agent never hears of.",
-        "agents of those set aside are marked (caas_fail, caas_wake: caas_cascade)",
+        "agents of those set aside are marked (caas.fail, caas.wake: caas.cascade)",
         "PROMISE_1(profile.deleted || agent.sums == profile.rows)",
     ),
     Run(
@@ -243,7 +243,7 @@ VARIANTS = (
         "line.pml",
         "AGENT NO_DOUBT_BY_FAIL",
         "Cells cannot be written, the entry is set aside after its last attempt, and its agent adds up stale cells.",
-        "cells that could not be written count as not built (caas_fail: caas_doubt_pairs)",
+        "cells that could not be written count as not built (caas.fail: caas.doubt_pairs)",
         "PROMISE_1(profile.deleted || agent.sums == profile.rows)",
     ),
     Run(
@@ -251,7 +251,7 @@ VARIANTS = (
         "line.pml",
         "AGENT WAKE_KEEPS_PAIRED",
         "A lease ends before the cells are written, the entry is set aside, and its agent adds up stale cells.",
-        "cells that could not be written count as not built (caas_wake: caas_doubt_pairs)",
+        "cells that could not be written count as not built (caas.wake: caas.doubt_pairs)",
         "PROMISE_1(profile.deleted || agent.sums == profile.rows)",
     ),
     Run(
@@ -267,7 +267,7 @@ VARIANTS = (
         "line.pml",
         f"CALLER NO_WHOLE_ASKING {UNDISTURBED}",
         "A caller is told of a score that lacks a change committed before the asking and not folded yet.",
-        "a recalculation by hand touches every cell (caas_recalculate)",
+        "a recalculation by hand touches every cell (caas.recalculate)",
         "PROMISE_3((cache.sums & needed) == needed)",
     ),
     Run(
@@ -275,8 +275,8 @@ VARIANTS = (
         "line.pml",
         f"CHANGES=1 SERVER_CRASH NO_CELLS_FLAG {UNDISTURBED}",
         "A crash undoes the cells and not the claim; the worker goes on and publishes from the cells as they were.",
-        "a batch is given back if a crash undid its cells (cells_written: caas_claim, caas_refresh_pairs, "
-        "caas_lock_claimed)",
+        "a batch is given back if a crash undid its cells (cells_written: caas.claim, caas.refresh_pairs, "
+        "caas.lock_claimed)",
         "PROMISE_1((sums & covers) == covers)",
     ),
     Run(
@@ -308,7 +308,7 @@ VARIANTS = (
         "rules.pml",
         "NO_RULE_CHECK",
         "A worker with the older rule publishes after the newer one was published: its score stays.",
-        "rules are compared before anything is written (caas_cache, caas_other_rules)",
+        "rules are compared before anything is written (caas.cache, caas.other_rules)",
         "PROMISE_6(score == rule)",
     ),
     Run(
@@ -317,7 +317,7 @@ VARIANTS = (
         "FIRST MARK_ONLY_WHERE_SCORES",
         "An installation's first batch has compared its rules and is not committed: no score exists, no one is "
         "marked, and its scores stay.",
-        "publishing a rule marks everyone, also where no score exists (caas_publish_rules)",
+        "publishing a rule marks everyone, also where no score exists (caas.publish_rules)",
         "PROMISE_6(score == rule)",
     ),
     Run(
@@ -325,7 +325,7 @@ VARIANTS = (
         "rules.pml",
         "STANDING NO_EVERYONE_LOCK",
         "The mark of everyone that was to serve is expanded and computed before the newer rule is committed.",
-        "a mark of everyone that serves another request is locked (caas_enqueue_everyone)",
+        "a mark of everyone that serves another request is locked (caas.enqueue_everyone)",
         "PROMISE_6(score == rule)",
     ),
     Run(
@@ -333,7 +333,7 @@ VARIANTS = (
         "holds.pml",
         "NO_ENTRY_OF_HOLD",
         "A batch that was computed before the hold publishes its total over the pinned one.",
-        "a hold takes the queue's entry first (caas_hold)",
+        "a hold takes the queue's entry first (caas.hold)",
         "PROMISE_1(cache.total == PINNED || !HOLDS)",
     ),
     Run(
@@ -341,7 +341,7 @@ VARIANTS = (
         "holds.pml",
         "NO_HOLDS_AFTER_LOCK",
         "A batch that looked for holds, and then waited for the entry, publishes its total over the pinned one.",
-        "holds are read under the lock of the entries (caas_cache)",
+        "holds are read under the lock of the entries (caas.cache)",
         "PROMISE_1(cache.total == PINNED || !HOLDS)",
     ),
     Run(
@@ -349,7 +349,7 @@ VARIANTS = (
         "moves.pml",
         "OWNER_IN_TRIGGER",
         "The booking's mark names the old owner only; the new owner's cells lack the session.",
-        "marks carry raw keys, owners are looked up by the fold (caas_watch, caas_fold)",
+        "marks carry raw keys, owners are looked up by the fold (caas.watch, caas.fold)",
         "PROMISE_1(cells[0].counted == IN_ROWS(0) && cells[1].counted == IN_ROWS(1))",
     ),
     Run(
@@ -357,7 +357,7 @@ VARIANTS = (
         "moves.pml",
         "NO_WHOLE_MOVE",
         "Old and new owner are computed again, and their cells are as before the move.",
-        "a listing that moves touches every cell of both owners (caas_fold)",
+        "a listing that moves touches every cell of both owners (caas.fold)",
         "PROMISE_1(cells[0].counted == IN_ROWS(0) && cells[1].counted == IN_ROWS(1))",
     ),
     Run(
@@ -365,7 +365,7 @@ VARIANTS = (
         "locks.pml",
         "UNSORTED",
         "A fold and a batch lock two entries in different orders, and deadlock.",
-        "entries are locked in the order of profile_id (caas_fold and every other)",
+        "entries are locked in the order of profile_id (caas.fold and every other)",
         INVALID_END_STATE,
     ),
     Run(
@@ -373,7 +373,7 @@ VARIANTS = (
         "locks.pml",
         "NO_ENTRY_OF_HOLD",
         "A hold has the score's row and waits for the list; a batch has the list's row and waits for the score.",
-        "a hold takes the queue's entry first (caas_hold)",
+        "a hold takes the queue's entry first (caas.hold)",
         INVALID_END_STATE,
     ),
 )

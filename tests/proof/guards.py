@@ -24,7 +24,7 @@ EXAMPLES = 100
 AT_ONCE = 2
 
 CACHE, FOLD, CLAIM, WAKE, FAIL, WATCH, SWEEP, CASCADE, FOLLOW, PAIRS, DAYS, FIRSTS, QUALITY, LOCK, RULES = (
-    f"migrations/functions/caas_{name}.sql"
+    f"migrations/functions/{name}.sql"
     for name in (
         "cache", "fold", "claim", "wake", "fail", "watch", "sweep", "cascade", "follow", "refresh_pairs",
         "refresh_days", "first_sessions", "publish_quality", "lock_claimed", "publish_rules",
@@ -120,7 +120,7 @@ GUARDS = (
     Guard(
         "row_security = off in statistics",
         "rows that a policy hides counted as none: 30 provisional points",
-        "migrations/functions/caas_network_stats.sql",
+        "migrations/functions/network_stats.sql",
         [("set row_security = off\n", "")],
         [
             "tests/integration/test_row_level_security.py"
@@ -247,7 +247,7 @@ GUARDS = (
         [
             (
                 "    where g.source_profile_id is not null;",
-                "    where (select public.caas_role(p.roles::text[]) from public.profiles as p\n"
+                "    where (select caas.role(p.roles::text[]) from public.profiles as p\n"
                 "        where p.id = g.source_profile_id) = 'AGENT';",
             )
         ],
@@ -264,7 +264,7 @@ GUARDS = (
         "agents of those set aside are marked",
         "agents standing still because a recruit cannot be scored",
         FAIL,
-        [("perform public.caas_cascade(", "perform cardinality(")],
+        [("perform caas.cascade(", "perform cardinality(")],
         ["tests/spec/test_cascade.py", "tests/concurrency/test_cascade_meets_changes.py"],
     ),
     Guard(
@@ -329,8 +329,8 @@ GUARDS = (
         SWEEP,
         [
             (
-                "from public.caas_cell_states as s\n        where s.next_due_at is not null",
-                "from public.caas_cell_states as s\n        where false",
+                "from caas.cell_states as s\n        where s.next_due_at is not null",
+                "from caas.cell_states as s\n        where false",
             )
         ],
         [TIME_TESTS],
@@ -360,7 +360,7 @@ GUARDS = (
         "cells of who is set aside are doubted",
         "an agent's score from sums of a recruit whose worker never came to write them",
         WAKE,
-        [("    perform public.caas_doubt_pairs(chosen);\n", "")],
+        [("    perform caas.doubt_pairs(chosen);\n", "")],
         [PAIR_TESTS],
     ),
     Guard(
@@ -370,7 +370,7 @@ GUARDS = (
         [
             (
                 "if cardinality(published) > 0 then",
-                "if cardinality(published) > 0 and exists(select from public.caas_every_score) then",
+                "if cardinality(published) > 0 and exists(select from caas.every_score) then",
             )
         ],
         ["tests/concurrency/test_rules_meet_batch.py"],

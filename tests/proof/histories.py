@@ -52,14 +52,14 @@ from tests.proof.writes import (
 from tests.quality_oracle import day_of
 
 OURS = (
-    "caas_changes", "caas_recalculation_queue", "caas_dead_entries", "caas_score_follow", "caas_touched_cells",
+    "caas.changes", "caas.recalculation_queue", "caas.dead_entries", "caas.score_follow", "caas.touched_cells",
 )  # fmt: skip
 """What is empty when everything is drained."""
 CLEAR = "; ".join(
     f"delete from {table}"
     for table in (
         "session_transcripts", "reschedules", "platform_events", "student_integration_links", "profile_graph",
-        "profile_reviews", "bookings", "listings", "role_details", "profiles", "caas_scores", "caas_rules", *OURS,
+        "profile_reviews", "bookings", "listings", "role_details", "profiles", "caas.scores", "caas.rules", *OURS,
         *tables.CELLS, *tables.PUBLISHED,
     )
 )  # fmt: skip
@@ -248,7 +248,7 @@ class Histories(RuleBasedStateMachine):
                 self._lapse()  # or it would wait for the other worker
                 assert aggregate(self.bench.db, other.line).failures == 0
             case Chore.ACKNOWLEDGE:
-                for (alert,) in self.app.execute("select id from tutor_alerts where status = 'open'").fetchall():
+                for (alert,) in self.app.execute("select id from caas.tutor_alerts where status = 'open'").fetchall():
                     tutors.acknowledge(self.bench.db, alert, "ann")
             case Chore.POST:
                 self.post.round(self.bench.db)
@@ -275,7 +275,7 @@ class Histories(RuleBasedStateMachine):
     def _lapse(self) -> None:
         """Every lease and every debounce ends; whoever still works on its batch does not know."""
         self.app.execute(
-            "update caas_recalculation_queue set "
+            "update caas.recalculation_queue set "
             "lease_until = case when token is not null then clock_timestamp() - interval '1 s' end, "
             "due_at = least(due_at, clock_timestamp()) "
             "where token is not null or due_at is not null"
@@ -319,22 +319,22 @@ class Histories(RuleBasedStateMachine):
     def _move_on(self, moment: datetime) -> None:
         """It is then. The windows of the days before are frozen."""
         self.now = moment
-        query = "select * from tutor_performance_metrics where calculation_date < %s"
+        query = "select * from caas.tutor_performance_metrics where calculation_date < %s"
         for row in self.app.cursor(row_factory=dict_row).execute(query, (day_of(self.now, self.zone),)):
             self.frozen[_key(row)] = row
 
     def _due_until(self, end: datetime) -> list[datetime]:
         query = (
-            "select d.next_due_at from caas_scores as d where d.next_due_at > %s and d.next_due_at <= %s "
-            "union select d.next_due_at from caas_cell_states as d where d.next_due_at > %s and d.next_due_at <= %s"
+            "select d.next_due_at from caas.scores as d where d.next_due_at > %s and d.next_due_at <= %s "
+            "union select d.next_due_at from caas.cell_states as d where d.next_due_at > %s and d.next_due_at <= %s"
         )
         return [due for (due,) in self.app.execute(query, (self.now, end) * 2).fetchall()]
 
     def _drain(self) -> None:
-        self.alerts = dict(self.app.execute("select id, status from tutor_alerts").fetchall())
-        self.reports = dict(self.app.execute("select booking_id, profile_id from email_reports").fetchall())
+        self.alerts = dict(self.app.execute("select id, status from caas.tutor_alerts").fetchall())
+        self.reports = dict(self.app.execute("select booking_id, profile_id from caas.email_reports").fetchall())
         assert [sweep(self.bench.db, 100, self.now) for _ in range(2)][1] == 0, "each due time is marked once"
-        dead = [row[0] for row in self.app.execute("select profile_id from caas_dead_entries").fetchall()]
+        dead = [row[0] for row in self.app.execute("select profile_id from caas.dead_entries").fetchall()]
         if dead:
             queue.recalculate(self.bench.db, dead)
         summary = worker.drain(self.finisher, batch_size=5)
@@ -344,7 +344,7 @@ class Histories(RuleBasedStateMachine):
         with self.app.transaction():
             self.app.execute("set transaction isolation level repeatable read")
             application = Tables.load(self.app)
-            cached = self.app.cursor(row_factory=dict_row).execute("select * from caas_scores").fetchall()
+            cached = self.app.cursor(row_factory=dict_row).execute("select * from caas.scores").fetchall()
             others = [self.app.execute(f"select count(*) from {table}".encode()).fetchone() for table in OURS]
             quality = tables.QualityTables.load(self.app, self.zone)
         assert others == [(0,)] * len(OURS)
@@ -377,7 +377,7 @@ class Histories(RuleBasedStateMachine):
         quality.compare(self.now)
         quality.compare_alerts_since(self.alerts, self.now)
         quality.compare_reports_since(self.reports, self.now)
-        windows = {_key(row): row for row in quality.rows["tutor_performance_metrics"]}
+        windows = {_key(row): row for row in quality.rows["caas.tutor_performance_metrics"]}
         assert self.seen_windows <= windows.keys()
         assert windows == {key: self.frozen.get(key, row) for key, row in windows.items()}, "a past day's changed"
         self.seen_windows = set(windows)

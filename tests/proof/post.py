@@ -16,8 +16,8 @@ from caas_worker.settings import Settings
 RECIPIENT = "admin@example.org"
 SETTINGS = Settings(smtp_url=SecretStr("smtp://localhost"), admin_email=RECIPIENT)
 DUE = (
-    "update tutor_alerts set email_due_at = now() where email_status = 'pending'; "
-    "update email_reports set due_at = now() where status = 'pending'"
+    "update caas.tutor_alerts set email_due_at = now() where email_status = 'pending'; "
+    "update caas.email_reports set due_at = now() where status = 'pending'"
 )
 
 

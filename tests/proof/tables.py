@@ -11,12 +11,13 @@ from psycopg.rows import dict_row
 
 from tests.quality_oracle import Quality, World, day_of, is_tutor, quality, words
 
-CELLS = ("caas_cell_states", "caas_pair_cells", "caas_pair_sums", "caas_daily_events", "tutor_thresholds")
+CELLS = ("caas.cell_states", "caas.pair_cells", "caas.pair_sums", "caas.daily_events", "caas.tutor_thresholds")
 PUBLISHED = (
-    "tutor_daily_aggregates", "tutor_performance_metrics", "tutor_scores", "session_scores", "tutor_alerts",
-    "tutor_performance_summaries", "email_reports",
+    "caas.tutor_daily_aggregates", "caas.tutor_performance_metrics", "caas.tutor_scores", "caas.session_scores",
+    "caas.tutor_alerts",
+    "caas.tutor_performance_summaries", "caas.email_reports",
 )  # fmt: skip
-OF_TUTORS = (*PUBLISHED[:-1], "caas_daily_events")
+OF_TUTORS = (*PUBLISHED[:-1], "caas.daily_events")
 """Nobody else has a row there. What was mailed stays known: who becomes a tutor again is not reported twice."""
 WORLD = (
     "profiles", "listings", "bookings", "reschedules", "profile_reviews", "platform_events", "session_transcripts",
@@ -47,9 +48,9 @@ class QualityTables:
         def every(table: str) -> Rows:
             return cursor.execute(f"select * from {table}".encode()).fetchall()
 
-        thresholds = {row["profile_id"]: float(row["reschedule_rate"]) for row in every("tutor_thresholds")}
+        thresholds = {row["profile_id"]: float(row["reschedule_rate"]) for row in every("caas.tutor_thresholds")}
         world = World(**{table: every(table) for table in WORLD}, thresholds=thresholds)
-        ours = (*PUBLISHED, "caas_daily_events", "caas_cell_states")
+        ours = (*PUBLISHED, "caas.daily_events", "caas.cell_states")
         return cls(world, {table: every(table) for table in ours}, zone)
 
     def compare(self, now: datetime) -> None:
@@ -60,18 +61,18 @@ class QualityTables:
             rows = {table: [row for row in of if row["profile_id"] == profile["id"]] for table, of in self.rows.items()}
             if not is_tutor(profile):
                 assert {table: rows[table] for table in OF_TUTORS if rows[table]} == {}, f"{profile['id']} is no tutor"
-                assert [row["next_due_at"] for row in rows["caas_cell_states"] if row["next_due_at"]] == []
+                assert [row["next_due_at"] for row in rows["caas.cell_states"] if row["next_due_at"]] == []
                 continue
             active = (profile["status"] or "active") == "active"
-            as_of = now if active else max([row["calculated_at"] for row in rows["tutor_scores"]], default=now)
+            as_of = now if active else max([row["calculated_at"] for row in rows["caas.tutor_scores"]], default=now)
             where = f"{profile['id']} at {as_of}"
             right = self.right(profile, as_of)
             compare_cells(rows, right, where)
             compare_windows(rows, right, day_of(as_of, self.zone), where)
             compare_scores(rows, right, where)
-            compare_alerts(rows["tutor_alerts"], right, where)
-            self._compare_due(profile, rows["caas_cell_states"], now, right, active=active)
-        for row in self.rows["email_reports"]:
+            compare_alerts(rows["caas.tutor_alerts"], right, where)
+            self._compare_due(profile, rows["caas.cell_states"], now, right, active=active)
+        for row in self.rows["caas.email_reports"]:
             assert str(row["booking_id"]) in row["subject"], row
             assert (row["status"] == "sent") == (row["sent_at"] is not None), row
 
@@ -82,7 +83,7 @@ class QualityTables:
     def compare_alerts_since(self, before: Mapping[UUID, str], now: datetime) -> None:
         """Assert that only a fresh score raised or resolved an alert since these states, at a time that was now."""
         profiles = {profile["id"]: profile for profile in self.world.profiles}
-        for row in self.rows["tutor_alerts"]:
+        for row in self.rows["caas.tutor_alerts"]:
             was, is_resolved = before.get(row["id"], "resolved"), row["status"] == "resolved"
             if (was == "resolved") != is_resolved:
                 said = self.right(profiles[row["profile_id"]], now).alerts[row["profile_id"], row["alert_type"]]
@@ -96,9 +97,9 @@ class QualityTables:
         profiles = {profile["id"]: profile for profile in self.world.profiles}
         owners = {listing["id"]: listing["profile_id"] for listing in self.world.listings}
         bookings = {booking["id"]: booking for booking in self.world.bookings}
-        kept = {row["booking_id"] for row in self.rows["email_reports"]}
+        kept = {row["booking_id"] for row in self.rows["caas.email_reports"]}
         assert {tutor for booking, tutor in before.items() if booking not in kept and tutor in profiles} == set()
-        for row in self.rows["email_reports"]:
+        for row in self.rows["caas.email_reports"]:
             if row["booking_id"] not in before:
                 booking = bookings[row["booking_id"]]
                 assert owners[booking["listing_id"]] == row["profile_id"], row
@@ -121,13 +122,13 @@ class QualityTables:
 
 def compare_cells(rows: Mapping[str, Rows], right: Quality, where: str) -> None:
     """Days and events."""
-    for table, wanted in (("tutor_daily_aggregates", right.daily), ("caas_daily_events", right.events)):
+    for table, wanted in (("caas.tutor_daily_aggregates", right.daily), ("caas.daily_events", right.events)):
         compare(rows[table], ("profile_id", "day"), wanted, f"{table} of {where}")
 
 
 def compare_windows(rows: Mapping[str, Rows], right: Quality, today: date, where: str) -> None:
     """Of the newest calculation day, which is the day that it was."""
-    metrics = rows["tutor_performance_metrics"]
+    metrics = rows["caas.tutor_performance_metrics"]
     newest = max((row["calculation_date"] for row in metrics), default=None)
     assert newest == today, where
     of_today = [row for row in metrics if row["calculation_date"] == newest]
@@ -137,12 +138,14 @@ def compare_windows(rows: Mapping[str, Rows], right: Quality, today: date, where
 
 def compare_scores(rows: Mapping[str, Rows], right: Quality, where: str) -> None:
     """Of tutors and sessions, and the summary."""
-    compare(rows["tutor_scores"], ("profile_id", "score_type"), right.scores, where)
-    compare(rows["session_scores"], ("booking_id", "score_type"), right.sessions, where)
-    for row in (*rows["tutor_scores"], *rows["session_scores"]):
+    compare(rows["caas.tutor_scores"], ("profile_id", "score_type"), right.scores, where)
+    compare(rows["caas.session_scores"], ("booking_id", "score_type"), right.sessions, where)
+    for row in (*rows["caas.tutor_scores"], *rows["caas.session_scores"]):
         assert row["version"] == VERSIONS.get(row["score_type"], row["version"] or "a version"), where
-    compare(rows["tutor_performance_summaries"], ("profile_id",), {(k,): v for k, v in right.summaries.items()}, where)
-    for row in rows["tutor_performance_summaries"]:
+    compare(
+        rows["caas.tutor_performance_summaries"], ("profile_id",), {(k,): v for k, v in right.summaries.items()}, where
+    )
+    for row in rows["caas.tutor_performance_summaries"]:
         for text in (row["summary"], row["what_went_well"], row["improvement_suggestion"]):
             assert words(text), where
             assert not any(word.startswith(NEVER_SAID) for word in words(text)), text

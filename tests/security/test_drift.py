@@ -1,4 +1,4 @@
-"""What somebody changed of our functions and policies after installing: verify sees it, and says what undoes it."""
+"""What somebody changed of our functions and view after installing: verify sees it, and says what undoes it."""
 
 import pytest
 
@@ -6,13 +6,9 @@ from caas_worker.db import Database
 from caas_worker.shipped import Shipped
 from caas_worker.verify import DRIFT, Check, verify
 from tests.interleaving import Rows
+from tests.security.conftest import CLOSED, faults
 
-OPEN, PATH, RIGHTS, POLICY = (subject for _, subject, _ in DRIFT.values())
-
-
-def faults(db: Database) -> dict[str, str]:
-    """Subject and what to do, of what is no hint."""
-    return {check.subject: check.todo for check in verify(db, Shipped.load()) if not check.ok and not check.hint}
+OPEN, PATH, RIGHTS, BARRIER = (DRIFT[kind][1] for kind in ("open", "path", "rights", "barrier"))
 
 
 def mend(app: Rows, todo: str) -> None:
@@ -24,29 +20,23 @@ def mend(app: Rows, todo: str) -> None:
 @pytest.mark.parametrize(
     ("change", "subject", "names"),
     [
-        ("grant execute on function caas_fold to public", OPEN, ["caas_fold("]),
+        ("alter function caas.enqueue reset search_path", PATH, ["caas.enqueue("]),
+        ("alter function caas.follow set search_path = pg_catalog, pg_temp", PATH, ["caas.follow("]),
         (
-            "grant execute on function caas_mark_bookings, caas_claim to public",
-            OPEN,
-            ["caas_mark_bookings(", "caas_claim("],
-        ),
-        ("alter function caas_enqueue reset search_path", PATH, ["caas_enqueue("]),
-        ("alter function caas_follow set search_path = pg_catalog, pg_temp", PATH, ["caas_follow("]),
-        (
-            "alter function get_network_stats set search_path = public, pg_catalog, pg_temp",
+            "alter function caas.get_network_stats set search_path = public, pg_catalog, pg_temp",
             PATH,
-            ["get_network_stats("],
+            ["caas.get_network_stats("],
         ),
-        ("alter function caas_fold security definer", RIGHTS, ["caas_fold("]),
-        ("alter function caas_enqueue security invoker", RIGHTS, ["caas_enqueue("]),
-        ("alter function caas_mark_bookings security invoker", RIGHTS, ["caas_mark_bookings("]),
-        ("create policy p on caas_scores using (true)", POLICY, ["p"]),
-        ('create policy "All" on caas_scores for select to caas_reader using (true)', POLICY, ['"All"']),
         (
-            "alter policy caas_workers_see_and_write_every_score on caas_scores to caas_worker, caas_reader",
-            POLICY,
-            ["caas_workers_see_and_write_every_score"],
+            "alter function caas.fold reset all; alter function caas.mark_bookings set search_path = caas, pg_temp",
+            PATH,
+            ["caas.fold(", "caas.mark_bookings("],
         ),
+        ("alter function caas.fold security definer", RIGHTS, ["caas.fold("]),
+        ("alter function caas.enqueue security invoker", RIGHTS, ["caas.enqueue("]),
+        ("alter function caas.mark_bookings security invoker", RIGHTS, ["caas.mark_bookings("]),
+        ("alter view public.caas_scores reset (security_barrier)", BARRIER, ["public.caas_scores"]),
+        ("alter view public.caas_scores set (security_barrier = false)", BARRIER, ["public.caas_scores"]),
     ],
 )
 def test_verify_sees_what_was_changed_and_how_to_undo_it(
@@ -57,20 +47,40 @@ def test_verify_sees_what_was_changed_and_how_to_undo_it(
     assert [*found] == [subject]
     assert all(name in found[subject] for name in names)
     mend(app, found[subject])
-    assert subject not in faults(db)
+    assert faults(db) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ("grant execute on function caas.fold to public", ["caas.fold("]),
+        (
+            "grant execute on function caas.mark_bookings, caas.claim to public",
+            ["caas.mark_bookings(", "caas.claim("],
+        ),
+    ],
+)
+def test_verify_sees_a_function_that_everybody_may_execute(
+    app: Rows, db: Database, change: str, names: list[str]
+) -> None:
+    app.execute(change.encode())
+    found = faults(db)
+    assert {*found} == {OPEN, CLOSED, "public has no right on ours"}
+    assert all(name in found[OPEN] for name in names)
+    mend(app, found[OPEN])
+    assert faults(db) == {}
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        "create policy p on caas_scores as restrictive for select using (role_type = 'TUTOR')",
-        "create policy p on caas_scores for update using (true)",
-        "create policy p on caas_scores to caas_worker using (true)",
         "create policy p on bookings using (true)",
         "create function ours() returns integer language sql return 1",
+        "create view public.best as select profile_id from public.caas_scores where total_score > 90",
+        "create function public.caas_own() returns integer language sql security definer return 1",
     ],
 )
-def test_what_shows_nobody_more_is_no_drift(app: Rows, db: Database, change: str) -> None:
+def test_what_is_not_ours_is_no_drift(app: Rows, db: Database, change: str) -> None:
     app.execute(change.encode())
     assert faults(db) == {}
 

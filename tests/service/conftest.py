@@ -99,7 +99,7 @@ def insert(app: Rows, table: str, **columns: Any) -> None:
     values = [Jsonb(value) if isinstance(value, dict) else value for value in columns.values()]
     app.execute(
         sql.SQL("insert into {} ({}) values ({})").format(
-            sql.Identifier(table),
+            sql.Identifier("caas", table),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
             sql.SQL(", ").join(sql.Placeholder() * len(values)),
         ),

@@ -36,7 +36,7 @@ END_ALL = (
 def locked(app: Rows) -> Iterator[None]:
     """The queue, for as long as the test lasts."""
     with psycopg.connect(app.info.dsn, password=app.info.password or None) as connection:
-        connection.execute("lock table caas_recalculation_queue in share row exclusive mode")
+        connection.execute("lock table caas.recalculation_queue in share row exclusive mode")
         yield
         connection.rollback()
 

@@ -94,7 +94,7 @@ def test_a_worker_that_fell_is_no_failure_of_the_score_that_it_held(
     asking = desk.look_after(tutor, queue.recalculate(db, [tutor])[tutor])
     fallen.claimant.claim(1)
     desk.turn()
-    app.execute("update caas_recalculation_queue set lease_until = now()")
+    app.execute("update caas.recalculation_queue set lease_until = now()")
     next_line = make_line()
     next_line.wake()
     next_line.claimant.claim(1)
@@ -139,7 +139,7 @@ def test_a_profile_that_changes_all_the_time_is_answered_all_the_same(
     app: Rows, db: Database, make_line: MakeLine
 ) -> None:
     tutor = add_tutor(app)
-    marked = Scripted(lambda _: app.execute("select caas_recalculate(array[%s::uuid], 'test')", (tutor,)))
+    marked = Scripted(lambda _: app.execute("select caas.recalculate(array[%s::uuid], 'test')", (tutor,)))
     desk = Desk(db, make_line(marked))
     asking = desk.ask(tutor)
     settle(desk, asking)
@@ -159,14 +159,14 @@ def test_nobody_is_looked_after_for_ever(app: Rows, db: Database, make_line: Mak
 
 def test_other_rules_are_told_to_who_asks(app: Rows, db: Database, make_line: MakeLine) -> None:
     desk = Desk(db, make_line())
-    app.execute("insert into caas_rules (role_type, version) values ('TUTOR', 'tutor-v99')")
+    app.execute("insert into caas.rules (role_type, version) values ('TUTOR', 'tutor-v99')")
     asking = desk.ask(add_tutor(app))
     with pytest.raises(RulesOutdated):
         desk.turn()
     for future in (asking.marked, asking.answered):
         with pytest.raises(RulesOutdated):
             future.result(0)
-    app.execute("delete from caas_rules")
+    app.execute("delete from caas.rules")
     asking = desk.ask(add_tutor(app))
     settle(desk, asking)
 
@@ -274,10 +274,10 @@ def test_a_joined_entry_whose_worker_fell_is_taken_ahead_of_a_backlog(
 ) -> None:
     tutor = add_tutor(app)
     fallen = make_line(lease_seconds=1)
-    app.execute("select caas_recalculate(array[%s::uuid], 'test', 90)", (tutor,))
+    app.execute("select caas.recalculate(array[%s::uuid], 'test', 90)", (tutor,))
     fallen.claimant.claim(1)
     others = [add_tutor(app) for _ in range(200)]
-    app.execute("select caas_recalculate(%s, 'test', 90)", (others,))
+    app.execute("select caas.recalculate(%s, 'test', 90)", (others,))
     line = make_line()
     desk = Desk(db, line)
     asking = desk.ask(tutor, fresh=False)
@@ -294,7 +294,7 @@ def test_an_entry_taken_out_of_the_queue_is_no_fresh_score(
     desk = Desk(db, make_line())
     mark = queue.recalculate(db, [tutor])[tutor]
     asking = desk.look_after(tutor, mark)
-    app.execute("delete from caas_recalculation_queue")
+    app.execute("delete from caas.recalculation_queue")
     settle(desk, asking)
     assert asking.answered.result(0).failure == "taken out of the queue"
 
@@ -319,7 +319,7 @@ def test_who_asks_while_the_desk_looks_is_not_judged_by_that_look(
     settle(desk, *late)
     assert late[0].answered.result(0).failure is None
     assert total(app, tutor) == 32
-    assert app.execute("select generation from caas_scores").fetchone() == (late[0].marked.result(0),)
+    assert app.execute("select generation from caas.scores").fetchone() == (late[0].marked.result(0),)
 
 
 def test_a_score_from_cells_that_were_read_before_the_asking_is_no_fresh_score(

@@ -81,7 +81,7 @@ def test_a_failing_rule_tells_logs_and_sentry_what_and_not_who(
         frame["function"] == "personal_failure" for frame in event["exception"]["values"][-1]["stacktrace"]["frames"]
     )
     # who looks into the database finds who and why
-    assert app.execute("select count(*) from caas_dead_entries where message like '%Ann Example%'").fetchone() == (3,)
+    assert app.execute("select count(*) from caas.dead_entries where message like '%Ann Example%'").fetchone() == (3,)
 
 
 def test_a_statement_that_repeats_a_value_is_told_by_its_code(
@@ -89,9 +89,9 @@ def test_a_statement_that_repeats_a_value_is_told_by_its_code(
 ) -> None:
     add_tutor(app, display_name=PERSONAL[1])
     app.execute(
-        "create or replace function caas_network_stats(profile_ids uuid[], as_of timestamptz default now()) "
+        "create or replace function caas.network_stats(profile_ids uuid[], as_of timestamptz default now()) "
         "returns table (profile_id uuid, referral_count integer, connection_count integer, is_agent_referred boolean) "
-        "language plpgsql as $$ begin perform display_name::integer from profiles; end $$"
+        "language plpgsql as $$ begin perform display_name::integer from public.profiles; end $$"
     )
     summary = worker.drain(make_line(max_attempts=1), batch_size=10)
     assert summary.error_types == {"STATISTICS_FAILED": 1}
@@ -167,7 +167,7 @@ def test_without_a_dsn_nothing_is_set_up() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (DatabaseError("permission denied for table caas_scores [42501]", "42501"), "permission denied for table"),
+        (DatabaseError("permission denied for table caas.scores [42501]", "42501"), "permission denied for table"),
         (DatabaseError("invalid input: ann@example.org [22P02]", "22P02"), "22P02"),
         (DatabaseError("Ann is in the way [P0001]", "P0001"), "P0001"),
         (DatabaseError("odd: ann@example.org"), "DatabaseError"),

@@ -32,14 +32,14 @@ def test_without_wait_it_answers_the_generation(client: TestClient, app: Rows, d
     assert (body["profile_id"], body["status"]) == (str(tutor), "queued")
     while total(app, tutor) is None:
         drain()
-    assert app.execute("select generation from caas_scores").fetchone() == (body["generation"],)
+    assert app.execute("select generation from caas.scores").fetchone() == (body["generation"],)
 
 
 def test_with_wait_it_answers_the_fresh_score(client: TestClient, app: Rows, drain: Any) -> None:
     tutor = add_tutor(app)
     drain()
     add_review(app, add_client(app), tutor, 5)
-    app.execute("delete from caas_changes")  # as if the trigger had been off
+    app.execute("delete from caas.changes")  # as if the trigger had been off
     answer = ask(client, tutor, wait=20)
     assert answer.status_code == 200
     assert answer.json()["score_inputs"]["avg_rating"] == 5
@@ -58,7 +58,7 @@ def test_a_computation_that_began_before_the_request_is_not_its_answer(
         answered: list[httpx.Response] = []
         asking = threading.Thread(target=lambda: answered.append(ask(client, tutor, wait=30)))
         asking.start()
-        while app.execute("select later_priority from caas_recalculation_queue").fetchone() != (0,):
+        while app.execute("select later_priority from caas.recalculation_queue").fetchone() != (0,):
             pass
         older.publish(claim, scored)
         asking.join()
@@ -123,7 +123,7 @@ def test_different_profiles_are_computed_together(make_service: MakeService, tog
 def test_an_unknown_profile_is_404_and_leaves_nothing(client: TestClient, app: Rows) -> None:
     answer = ask(client, uuid4(), wait=1)
     assert answer.status_code == 404
-    assert app.execute("select count(*) from caas_recalculation_queue").fetchone() == (0,)
+    assert app.execute("select count(*) from caas.recalculation_queue").fetchone() == (0,)
 
 
 def test_a_profile_deleted_meanwhile_is_no_error_of_the_service(make_service: MakeService, app: Rows) -> None:
@@ -215,7 +215,7 @@ def test_a_cached_score_is_no_answer_while_another_worker_holds_the_entry(
 ) -> None:
     tutor = add_tutor(app)
     drain()
-    app.execute("select caas_recalculate(array[%s::uuid], 'test')", (tutor,))
+    app.execute("select caas.recalculate(array[%s::uuid], 'test')", (tutor,))
     line.claimant.claim(10)
     answer = ask(client, tutor, wait=0.5)
     assert answer.status_code == 202

@@ -27,7 +27,7 @@ def test_a_cached_score_is_the_row(client: TestClient, app: Rows, drain: Any) ->
     answer = score(client, tutor)
     row = (
         app.cursor(row_factory=psycopg.rows.dict_row)
-        .execute("select * from caas_scores where profile_id = %s", (tutor,))
+        .execute("select * from caas.scores where profile_id = %s", (tutor,))
         .fetchone()
     )
     assert row is not None
@@ -142,7 +142,7 @@ def test_a_cold_read_that_fails_is_503_and_the_queue_goes_on_trying(
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "NOT_COMPUTED"
     assert "Retry-After" in answer.headers
-    assert app.execute("select attempts from caas_recalculation_queue").fetchall() == [(1,)]
+    assert app.execute("select attempts from caas.recalculation_queue").fetchall() == [(1,)]
 
 
 def test_cold_reads_neither_keep_a_failing_profile_alive_nor_bring_a_dead_one_back(
@@ -153,8 +153,8 @@ def test_cold_reads_neither_keep_a_failing_profile_alive_nor_bring_a_dead_one_ba
     [first] = together(service, lambda caller: [caller.get(f"/api/caas/{tutor}")])
     [second] = together(make_service(failing(tutor), max_attempts=1), lambda caller: [caller.get(f"/api/caas/{tutor}")])
     assert (first.status_code, second.status_code) == (503, 503)
-    assert app.execute("select attempts from caas_dead_entries").fetchall() == [(1,)]
-    assert app.execute("select count(*) from caas_recalculation_queue").fetchone() == (0,)
+    assert app.execute("select attempts from caas.dead_entries").fetchall() == [(1,)]
+    assert app.execute("select count(*) from caas.recalculation_queue").fetchone() == (0,)
 
 
 def test_cold_reads_leave_another_workers_lease_alone_and_wait(
@@ -163,10 +163,10 @@ def test_cold_reads_leave_another_workers_lease_alone_and_wait(
     tutor = add_tutor(app)
     line.fold()
     claim = line.claimant.claim(10)
-    generation = app.execute("select generation from caas_recalculation_queue").fetchone()
+    generation = app.execute("select generation from caas.recalculation_queue").fetchone()
     [waited] = together(make_service(cold_read_seconds=0.2), lambda caller: [caller.get(f"/api/caas/{tutor}")])
     assert waited.status_code == 503
-    assert app.execute("select generation from caas_recalculation_queue").fetchone() == generation
+    assert app.execute("select generation from caas.recalculation_queue").fetchone() == generation
     line.publish(claim, line.score(claim))
     [read] = together(make_service(), lambda caller: [caller.get(f"/api/caas/{tutor}", headers=BEARER)])
     assert read.status_code == 200

@@ -36,7 +36,7 @@ def sample(client: TestClient, name: str, **labels: str) -> float | None:
 @pytest.mark.parametrize("path", ["/api/caas/health", "/api/health"])
 def test_health(client: TestClient, app: Rows, path: str) -> None:
     add_tutor(app)
-    app.execute("select caas_recalculate(array(select id from profiles), 'test')")
+    app.execute("select caas.recalculate(array(select id from profiles), 'test')")
     body = client.get(path).json()
     assert body["oldest_seconds"] > 0
     assert body == {

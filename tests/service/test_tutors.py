@@ -112,7 +112,7 @@ def test_an_empty_database_lists_nobody(client: TestClient) -> None:
 def test_an_item_has_the_newest_of_everything(client: TestClient, app: Rows, drain: Any) -> None:
     tutor = add_tutor(app)
     drain()
-    app.execute("delete from tutor_scores; delete from tutor_performance_metrics")
+    app.execute("delete from caas.tutor_scores; delete from caas.tutor_performance_metrics")
     publish_tutor(app, tutor, rate=21.43, ths=54.99, tcrs=0.601)
     publish_metrics(app, tutor, "30day", "2026-03-01", sessions_completed=9, avg_rating=3, performance_tier="At Risk")
     publish_metrics(app, tutor, "30day", "2026-03-02", sessions_completed=8, avg_rating=4.25, performance_tier="Strong")
@@ -175,7 +175,16 @@ def test_search_is_by_the_beginning_of_the_id(client: TestClient, app: Rows) -> 
         assert ask(client, "/api/tutors", search=nobody)["total"] == 0, nobody
 
 
-INJECTIONS = ("' or true --", "'; drop table tutor_scores; --", "0' or '1'='1", "%(first)s", "%s", "\\", "$$", "0a%27")
+INJECTIONS = (
+    "' or true --",
+    "'; drop table caas.tutor_scores; --",
+    "0' or '1'='1",
+    "%(first)s",
+    "%s",
+    "\\",
+    "$$",
+    "0a%27",
+)
 
 
 @pytest.mark.parametrize("text", INJECTIONS)
@@ -227,7 +236,7 @@ def test_lists_are_sorted_by_every_field(
                 raise_alert(app, tutor, kind)
         if field == "total_score" and value is not None:
             insert(
-                app, "caas_scores", profile_id=tutor, role_type="TUTOR", total_score=value, score_breakdown={},
+                app, "scores", profile_id=tutor, role_type="TUTOR", total_score=value, score_breakdown={},
                 score_inputs={}, calculation_version="v", gate_failed=False, calculated_at=PUBLISHED_AT,
                 source_changed_at=PUBLISHED_AT, generation=1,
             )  # fmt: skip
@@ -674,12 +683,12 @@ def test_a_body_that_names_nobody_is_400(client: TestClient, app: Rows, path: st
     alert = raise_alert(app, publish_tutor(app))
     answer = post(client, path.format(alert_id=alert), body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
-    assert app.execute("select status from tutor_alerts").fetchall() == [("open",)]
+    assert app.execute("select status from caas.tutor_alerts").fetchall() == [("open",)]
 
 
 @pytest.mark.parametrize("path", ALERT_ROUTES)
 def test_names_have_1_to_100_characters(client: TestClient, app: Rows, path: str) -> None:
-    for actor in ("a", "ü" * 100, "'; drop table tutor_alerts; --", "%s %(actor)s"):
+    for actor in ("a", "ü" * 100, "'; drop table caas.tutor_alerts; --", "%s %(actor)s"):
         alert = raise_alert(app, uuid4())
         body = post(client, path.format(alert_id=alert), {"actor": actor}).json()
         assert actor in (body["acknowledged_by"], body["resolved_by"])
@@ -689,7 +698,7 @@ def test_names_have_1_to_100_characters(client: TestClient, app: Rows, path: str
 def test_alert_routes_need_the_key_and_a_uuid(client: TestClient, app: Rows, path: str) -> None:
     alert = raise_alert(app, publish_tutor(app))
     assert client.post(path.format(alert_id=alert), json={"actor": "Ann"}).status_code == 401
-    assert app.execute("select status from tutor_alerts").fetchall() == [("open",)]
+    assert app.execute("select status from caas.tutor_alerts").fetchall() == [("open",)]
     assert post(client, path.format(alert_id="1"), {"actor": "Ann"}).status_code == 400
     assert client.post(path.format(alert_id=alert), content=b" " * 70_000, headers=WITH_KEY).status_code == 413
 

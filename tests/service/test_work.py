@@ -51,8 +51,8 @@ def test_it_marks_what_fell_due_first(client: TestClient, app: Rows) -> None:
     tutor = add_tutor(app, dbs_verified=True, dbs_expiry_date=datetime.now(UTC) + timedelta(days=1))
     client.post(DRAIN, headers=BEARER)
     app.execute("update profiles set dbs_expiry_date = now() - interval '1 day' where id = %s", (tutor,))
-    app.execute("delete from caas_changes")
-    app.execute("update caas_scores set next_due_at = now() - interval '1 day'")
+    app.execute("delete from caas.changes")
+    app.execute("update caas.scores set next_due_at = now() - interval '1 day'")
     assert client.post(DRAIN, headers=BEARER).json()["processed"] == 1
     assert total(app, tutor) == 32
 
@@ -160,5 +160,5 @@ def test_all_that_fell_due_is_marked_however_much_it_is(make_service: MakeServic
         add_tutor(app)
     with TestClient(create(make_service(sweep_size=5))) as client:
         client.post(DRAIN, headers=BEARER)
-        app.execute("update caas_scores set next_due_at = now() - interval '1 hour'")
+        app.execute("update caas.scores set next_due_at = now() - interval '1 hour'")
         assert client.post(DRAIN, headers=BEARER).json()["processed"] == 12

@@ -23,12 +23,12 @@ def url(databases: Databases, template: str) -> Iterator[str]:
 
 @pytest.fixture
 def published(app: psycopg.Connection[Any], drain: Callable[..., Any]) -> Published:
-    """Drains, then reads one profile's row of caas_scores in plain SQL, as the web tier does."""
+    """Drains, then reads one profile's row of caas.scores in plain SQL, as the web tier does."""
 
     def read(profile_id: UUID) -> dict[str, Any]:
         summary = drain()
         assert (summary.failed, summary.remaining) == (0, 0)
-        query = "select * from caas_scores where profile_id = %s"
+        query = "select * from caas.scores where profile_id = %s"
         row = app.cursor(row_factory=dict_row).execute(query, (profile_id,)).fetchone()
         assert row is not None, "the profile has no score"
         return row

@@ -212,9 +212,9 @@ def score_at(app: Rows, line: Line, profile: UUID, moment: datetime) -> dict[str
         connection.execute("set local time zone 'Pacific/Auckland'")
         return moment
 
-    app.execute("select caas_enqueue(array[%s], 'test')", (profile,))
+    app.execute("select caas.enqueue(array[%s], 'test')", (profile,))
     assert worker.drain(replace(line, clock=clock), batch_size=100).failed == 0
-    query = "select * from caas_scores where profile_id = %s"
+    query = "select * from caas.scores where profile_id = %s"
     row = app.cursor(row_factory=dict_row).execute(query, (profile,)).fetchone()
     assert row is not None
     return row

@@ -44,6 +44,6 @@ def test_the_cascade_brings_the_recruits_new_total_to_the_agent(
     drain(max_batches=1)
     # one batch has both, and the agent's share of it still saw the recruit's 32
     assert (total(app, agent), total(app, tutor)) == (19, 39)
-    assert app.execute("select reason, agent_id from caas_changes").fetchall() == [("recruits", agent)]
+    assert app.execute("select reason, agent_id from caas.changes").fetchall() == [("recruits", agent)]
 
     assert (published(agent)["total_score"], published(tutor)["total_score"]) == (22, 39)

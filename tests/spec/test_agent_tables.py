@@ -78,8 +78,8 @@ def test_a_recruit_without_a_score_is_left_out_of_the_mean(app: Rows, published:
     recruits = recruit(app, agent, "2 TUTOR, 1 TUTOR unverified")
     assert team(published(agent)) == (3, 3, 26)
     for gone, expected in zip(recruits, [(3, 2, 19.5), (3, 1, 0), (3, 0, None)], strict=True):
-        app.execute("delete from caas_scores where profile_id = %s", (gone,))
-        app.execute("select caas_enqueue(array[%s], 'test')", (agent,))
+        app.execute("delete from caas.scores where profile_id = %s", (gone,))
+        app.execute("select caas.enqueue(array[%s], 'test')", (agent,))
         assert team(published(agent)) == expected
 
 

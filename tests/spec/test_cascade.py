@@ -76,7 +76,7 @@ def test_what_becomes_of_a_recruit_reaches_the_agent(
     changed = published(agent)
     assert {name: changed["score_inputs"][name] for name in after} == after
     assert {name: before["score_inputs"][name] for name in after} != after
-    app.execute("select caas_enqueue(array[%s], 'test')", (agent,))
+    app.execute("select caas.enqueue(array[%s], 'test')", (agent,))
     assert published(agent)["score_inputs"] == changed["score_inputs"]
 
 
@@ -84,7 +84,7 @@ class NoOneStars(TutorStrategy):
     """The tutor rule, which fails at a mean rating of 1."""
 
     def score(self, profile: Profile, stats: Mapping[str, Stats], now: datetime) -> Score:
-        if stats["caas_performance_stats"]["avg_rating"] == 1:
+        if stats["performance_stats"]["avg_rating"] == 1:
             raise ValueError("one star")
         return super().score(profile, stats, now)
 
@@ -96,7 +96,7 @@ def test_a_recruit_that_is_set_aside_reaches_the_agent(app: Rows, make_line: Cal
     worker.drain(line, batch_size=100)
     add_review(app, add_client(app), tutor, 1)
     assert worker.drain(line, batch_size=100).dead == 1
-    known = app.execute("select score_inputs from caas_scores where profile_id = %s", (agent,)).fetchone()
+    known = app.execute("select score_inputs from caas.scores where profile_id = %s", (agent,)).fetchone()
     assert known is not None
     assert (known[0]["team_rating"], known[0]["team_score"], total(app, tutor)) == (1, 39, 39)
 
@@ -108,7 +108,7 @@ def test_a_recruit_that_never_had_a_score_reaches_the_agent_by_its_role(
     agent, tutor = add_profile(app, "AGENT"), add_tutor(app)
     refer(app, agent, tutor)
     add_review(app, add_client(app), tutor, 1)
-    recruits = "select score_inputs -> 'recruits', score_inputs -> 'team_score' from caas_scores where profile_id = %s"
+    recruits = "select score_inputs -> 'recruits', score_inputs -> 'team_score' from caas.scores where profile_id = %s"
     assert worker.drain(line, batch_size=100).dead == 1
     assert app.execute(recruits, (agent,)).fetchone() == (1, None)
     no_tutor_any_more(app, tutor)

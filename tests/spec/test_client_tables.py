@@ -275,12 +275,12 @@ def test_the_sweep_takes_a_booking_out_that_became_too_old(app: Rows, line: Line
     book(app, client, "1 No-show + missed by client", datetime(2025, 8, 31, 10, tzinfo=UTC))
     end = datetime(2026, 2, 28, 10, tzinfo=UTC)
     assert score_at(app, line, client, end)["total_score"] == 15
-    swept = "select swept from caas_scores where profile_id = %s"
+    swept = "select swept from caas.scores where profile_id = %s"
     sweep(line.db, 1000, end)
     assert app.execute(swept, (client,)).fetchone() == (False,)
     assert sweep(line.db, 1000, end + MICROSECOND) >= 1
     assert app.execute(swept, (client,)).fetchone() == (True,)
-    marks = app.execute("select reason, priority, changed_at from caas_changes where profile_id = %s", (client,))
+    marks = app.execute("select reason, priority, changed_at from caas.changes where profile_id = %s", (client,))
     assert marks.fetchall() == [("time", 50, end + MICROSECOND)]
     assert published(client)["total_score"] == 50
     assert app.execute(swept, (client,)).fetchone() == (False,)

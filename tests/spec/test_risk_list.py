@@ -33,17 +33,19 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 def test_order(case: Case, app: Rows, db: Database) -> None:
     tutor, given = uuid4(), case.given
     for kind, value in (("ths", given["ths"]), ("tcrs", given["tcrs"]), ("reschedule_risk", 0)):
-        app.execute("insert into tutor_scores values (%s, %s, %s, 'x', '{}', 'x-v1', %s)", (tutor, kind, value, NOW))
+        app.execute(
+            "insert into caas.tutor_scores values (%s, %s, %s, 'x', '{}', 'x-v1', %s)", (tutor, kind, value, NOW)
+        )
     if given["fsrs"] is not None:
         for hours, value in ((1, 99), (0, given["fsrs"])):  # the newest counts
             app.execute(
-                "insert into session_scores values "
+                "insert into caas.session_scores values "
                 "(gen_random_uuid(), 'fsrs', %s, null, %s - %s * interval '1 hour', %s, 'x', '{}', 'x-v1', %s)",
                 (tutor, NOW, hours, value, NOW),
             )
     for kind in ALERTS[: given["active_alerts"]]:
         app.execute(
-            "insert into tutor_alerts (profile_id, alert_type, score_value, raised_at, last_checked_at) "
+            "insert into caas.tutor_alerts (profile_id, alert_type, score_value, raised_at, last_checked_at) "
             "values (%s, %s, 1, %s, %s)",
             (tutor, kind, NOW, NOW),
         )

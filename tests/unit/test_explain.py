@@ -64,11 +64,11 @@ TEAM = {
     "next_due_at": None,
 }
 NOTHING: dict[str, dict[str, Any]] = {
-    "caas_performance_stats": TAUGHT,
-    "caas_network_stats": NETWORK,
-    "caas_link_stats": LINKS,
-    "caas_client_stats": BOOKED,
-    "caas_agent_stats": TEAM,
+    "performance_stats": TAUGHT,
+    "network_stats": NETWORK,
+    "link_stats": LINKS,
+    "client_stats": BOOKED,
+    "agent_stats": TEAM,
 }
 """The statistics of somebody of whom nothing is known."""
 
@@ -539,7 +539,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_strategy_that_the_docs_write_explains_itself(host: ModuleType) -> None:
-    rows = {"caas_workshop_stats": {ME: {"held": 3, "turnout": 0.5, "changes_at": None}}}
+    rows = {"workshop_stats": {ME: {"held": 3, "turnout": 0.5, "changes_at": None}}}
     explanation = explain(Registry([host.HostStrategy()]), person("HOST"), rows, NOW)
     assert (explanation.raw_points, explanation.raw_maximum, explanation.total) == (48, 100, 48)
     assert [(one.component, one.gain, one.total) for one in explanation.raises] == [
