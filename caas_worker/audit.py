@@ -146,7 +146,7 @@ def audit(
         if stop and stop.is_set():
             break
         wrong = _check(db, line, batch, report)
-        if line.follows:
+        if line.follower.is_on:
             left = _not_followed(db, batch)
             report.not_followed += len(left)
             wrong |= left

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from psycopg import Connection
@@ -15,6 +16,14 @@ from caas_worker.sql import statements
 
 NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 """The escape of a NUL character in JSON, told from the same letters after an escaped backslash."""
+
+
+LONGEST_TEXT = 200
+LONGEST_LIST = 50
+"""Of one input of a score, in characters and items."""
+LONGEST_MESSAGE = 2_000
+LONGEST_DETAIL = 20_000
+"""Characters of an error that are kept with its entry: some repeat the value that caused them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ def row(entry: Entry, score: Score, now: datetime) -> str:
             "role_type": score.role_type,
             "total_score": score.total,
             "score_breakdown": dict(score.breakdown),
-            "score_inputs": dict(score.inputs),
+            "score_inputs": _recorded(score.inputs),
             "reason": score.reason,
             "calculation_version": score.version,
             "gate_failed": score.gate_failed,
@@ -63,6 +72,21 @@ def row(entry: Entry, score: Score, now: datetime) -> str:
     if "\\u0000" in text and NUL.search(text):  # the plain look first: the pattern is slow on text without any
         raise ValueError(f"{score.version} returned text with a NUL character, which PostgreSQL can't keep")
     return text
+
+
+def _recorded(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the score came from, as it is kept and shown: long texts and lists cut, and `cut` says which."""
+    recorded = {name: _cut(value) for name, value in inputs.items()}
+    cut = sorted(name for name, value in inputs.items() if recorded[name] != value)
+    return recorded | ({"cut": cut} if cut else {})
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    if isinstance(value, list | tuple):
+        return [_cut(item) for item in value[:LONGEST_LIST]]
+    return value
 
 
 def publish(
@@ -116,9 +140,17 @@ def _failures(scored: Scored) -> str:
         {
             "profile_id": str(profile_id),
             "error": failure.error,
-            "message": failure.message.replace("\0", ""),
-            "detail": (failure.detail or "").replace("\0", "") or None,
+            "message": _storable(failure.message, LONGEST_MESSAGE),
+            "detail": _storable(failure.detail or "", LONGEST_DETAIL) or None,
         }
         for profile_id, failure in scored.failures.items()
     ]
     return json.dumps(rows)
+
+
+def _storable(text: str, longest: int) -> str:
+    """Text that PostgreSQL takes, whatever value of whose row an error repeats: cut in the middle, its ends kept."""
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest // 2]} […{len(text) - longest:,} characters…] {text[-longest // 2 :]}"

@@ -33,6 +33,8 @@ _OUTDATED = "CA001"
 """Raised by our own caas.cache."""
 OURS = re.compile(r"\bcaas(\.|\b)")
 """Stands before the names of our tables and functions."""
+RAISE = "exec_stmt_raise"
+"""The server's function for a RAISE in PL/pgSQL."""
 DATA_EXCEPTION = "22000"
 SHORTEST_TIMEOUT_SECONDS = 1.0
 SILENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
@@ -69,7 +71,10 @@ def translate(error: psycopg.Error) -> CaasError:
         return NotPermitted(f"{message}. As this role, caas-worker verify says what is missing")
     if state in _UNDEFINED and OURS.search(primary):
         return NotInstalled(f"{primary}. Run: caas-worker migrate up")
-    return DatabaseError(f"{message} [{state}]" if state else message, state)
+    about = {"table": error.diag.table_name, "column": error.diag.column_name, "constraint": error.diag.constraint_name}
+    names = {kind: name for kind, name in about.items() if name}
+    is_servers = error.diag.source_function not in (None, RAISE)
+    return DatabaseError(f"{message} [{state}]" if state else message, state, names, is_servers=is_servers)
 
 
 class Database:

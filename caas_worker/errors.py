@@ -29,15 +29,22 @@ CaasError
     └── TooManyRequests       more calculations were asked for than are allowed
 """
 
+import re
+from collections.abc import Mapping
 from typing import ClassVar
 
 # SQLSTATE classes: cardinality, data, constraint, function and limit errors, a function's own RAISE, internal errors;
 # 57014 is a statement that took too long.
 ONE_PROFILES_STATES = ("21", "22", "23", "2F", "38", "39", "54", "57014", "P0", "XX")
 
-# Connections, transactions, missing or forbidden objects, resources, objects in use, operators, the system: their
-# messages name objects.
-STATES_WITHOUT_VALUES = ("08", "25", "40", "42", "53", "55", "57", "58")
+# What a server can't do, connections, transactions, missing or forbidden objects, resources, objects in use, operators,
+# the system: their messages name objects.
+STATES_WITHOUT_VALUES = ("08", "0A", "25", "40", "42", "53", "55", "57", "58")
+
+# Data and constraints: their messages quote values, and names of objects.
+STATES_THAT_QUOTE = ("22", "23")
+QUOTED = re.compile(r'"([^"]*)"|»([^«]*)«|„([^“]*)“|«([^»]*)»|“([^”]*)”')
+"""In the languages that a server may speak."""
 
 FORBIDDEN = "42501"
 
@@ -74,9 +81,43 @@ class DatabaseError(CaasError):
 
     code = "DATABASE_ERROR"
 
-    def __init__(self, message: str | None = None, sqlstate: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str | None = None,
+        sqlstate: str | None = None,
+        names: Mapping[str, str] | None = None,
+        *,
+        is_servers: bool = False,
+    ) -> None:
+        """Make an error.
+
+        Args:
+            names: of the objects that it is about, by kind: table, column, constraint.
+            is_servers: the server's own words, and not those of a function that somebody wrote.
+        """
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.names = dict(names or {})
+        self.is_servers = is_servers
+
+    @property
+    def impersonal(self) -> str:
+        """What may leave the database: the message without quoted values, or its code; and the names of objects."""
+        state = self.sqlstate or ""
+        if state.startswith(STATES_WITHOUT_VALUES):
+            return str(self)
+        if state.startswith(STATES_THAT_QUOTE) and self.is_servers:
+            return f"{self._without_values()} [{state}]{self._about()}"
+        return f"{DatabaseError.__name__} [{state}]{self._about()}"
+
+    def _without_values(self) -> str:
+        """The first sentence: what follows it repeats rows."""
+        sentence = str(self).split(". ", maxsplit=1)[0].removesuffix(f" [{self.sqlstate}]")
+        known = {*self.names.values()}
+        return QUOTED.sub(lambda match: match[0] if {*match.groups()} & known else "…", sentence)
+
+    def _about(self) -> str:
+        return "".join(f", {kind} {name}" for kind, name in self.names.items())
 
     @property
     def is_deadlock(self) -> bool:
@@ -85,8 +126,11 @@ class DatabaseError(CaasError):
 
     @property
     def may_be_one_profile(self) -> bool:
-        """Whether a single profile's rows can be the cause; what is missing, forbidden, full or busy is everyone's."""
-        return self.sqlstate is not None and self.sqlstate.startswith(ONE_PROFILES_STATES)
+        """Whether a single profile's rows can be the cause; what is missing, forbidden, full or busy is everyone's.
+
+        Without a state it is the driver's own: it could not write or read a value.
+        """
+        return self.sqlstate is None or self.sqlstate.startswith(ONE_PROFILES_STATES)
 
 
 class NotInstalled(CaasError):
@@ -289,8 +333,9 @@ def http_status(error: CaasError) -> int:
 def impersonal(error: BaseException) -> str:
     """An error in words that may leave the database: nothing that a row may have said.
 
-    PostgreSQL's messages of some classes, and those of errors that nobody foresaw, repeat values.
+    PostgreSQL's messages of some classes, and those of errors that nobody foresaw, repeat values. What they are about
+    is named all the same: code, table, column, constraint.
     """
-    if isinstance(error, DatabaseError) and not (error.sqlstate or "").startswith(STATES_WITHOUT_VALUES):
-        return f"{DatabaseError.__name__} [{error.sqlstate}]"
+    if isinstance(error, DatabaseError):
+        return error.impersonal
     return str(error) if isinstance(error, CaasError) else type(error).__name__

@@ -11,8 +11,13 @@ Stats = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """In the place of a stored value that can't be read, or is too long to be."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoleDetails:
-    """The application's role_details of one role. `qualifications` has whatever shape was stored."""
+    """The application's role_details of one role. `qualifications` has whatever shape was stored, or is Unreadable."""
 
     degree_level: str | None = None
     qualifications: Any = None

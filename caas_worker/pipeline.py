@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from caas_worker import appraisal, cache, cells, follow, stats
+from caas_worker import appraisal, cache, cells, stats
 from caas_worker.account import account
 from caas_worker.bisect import bisect, failure_of
 from caas_worker.claim import Claimant
 from caas_worker.db import Clock, Database
 from caas_worker.errors import DatabaseError
 from caas_worker.fold import Folded, Folder
+from caas_worker.follow import Follower
 from caas_worker.model import Claim, Computed, Failure, Scored
 from caas_worker.strategies import Registry
 from caas_worker.telemetry import Batch, Telemetry
@@ -29,7 +30,7 @@ class Line:
     folder: Folder
     claimant: Claimant
     retries: cache.Retries
-    follows: bool
+    follower: Follower
     telemetry: Telemetry
     clock: Clock = stats.database_clock
     recipient: str | None = None
@@ -52,9 +53,9 @@ class Line:
         batch = self.publish(claim, self.score(claim))
         self.claimant.settle()
         self.telemetry.add(batch)
-        if self.follows:
+        if self.follower.is_on:
             with self.telemetry.step("follow"):
-                follow.follow(self.db, claim.profile_ids)
+                self.follower.follow(claim.profile_ids)
         return batch
 
     def wake(self, *, whole: bool = False) -> None:
@@ -165,6 +166,6 @@ class Line:
                     profile_ids,
                     scored,
                     retries=self.retries,
-                    follow=self.follows,
+                    follow=self.follower.is_on,
                     rules=self.registry.rules,
                 )

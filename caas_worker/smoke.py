@@ -27,6 +27,7 @@ from caas_worker.appraisal import Unappraised
 from caas_worker.claim import PRIORITIES
 from caas_worker.db import Database, translate
 from caas_worker.errors import CaasError, DatabaseError, DatabaseUnavailable, NotComputed
+from caas_worker.follow import Follower
 from caas_worker.model import Claim, Entry, Failure, Scored
 from caas_worker.pipeline import Line
 from caas_worker.settings import Settings
@@ -216,7 +217,7 @@ def _walk(run: Smoke, line: Line, profile_id: UUID, note: str, *, synthetic: boo
         if published := rules.publish(line.db, line.registry):
             said.append(f"not published yet: {', '.join(published)}; the first worker will, and mark everyone")
         try:
-            endings = replace(line, follows=False).write(claim.token, [profile_id], scored)
+            endings = replace(line, follower=Follower(line.db, is_on=False)).write(claim.token, [profile_id], scored)
         except Unappraised as error:
             raise NotComputed(f"A quality rule failed: {error.failures[profile_id]}") from error
         if (ending := endings.get(profile_id)) is None or ending.outcome != "scored":

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow, dict_row
 from psycopg.types.numeric import FloatLoader
 
 from caas_worker.db import Clock, Database
-from caas_worker.model import Profile, RoleDetails, Stats
+from caas_worker.model import Profile, RoleDetails, Stats, Unreadable
 from caas_worker.sql import statements
 
 
@@ -75,7 +75,11 @@ def gather(
                     wanted[function].append(profile_id)
                 profiles[profile_id] = profile
             except Exception as error:
-                unreadable[profile_id] = error
+                if facts["identity_verified"]:
+                    unreadable[profile_id] = error
+                else:
+                    # the gate is decided first, from its own column: nobody keeps a score by being unreadable
+                    profiles[profile_id] = Profile(profile_id, roles=_roles(facts["roles"]))
         statistics = {function: read(connection, function, ids, now) for function, ids in wanted.items()}
     return Gathered(now, profiles, unreadable, statistics)
 
@@ -98,6 +102,19 @@ def read(
 
 def _profile(facts: dict[str, Any]) -> Profile:
     facts = dict(facts)
-    details = {role: RoleDetails(**fields) for role, fields in json.loads(facts.pop("role_details")).items()}
-    roles = frozenset(role.strip().upper() for role in facts.pop("roles") or () if role)
-    return Profile(roles=roles, role_details=details, **facts)
+    stored = json.loads(facts.pop("role_details"))
+    roles = _roles(facts.pop("roles"))
+    return Profile(roles=roles, role_details={role: _details(**fields) for role, fields in stored.items()}, **facts)
+
+
+def _roles(carried: Sequence[str | None] | None) -> frozenset[str]:
+    return frozenset(role.strip().upper() for role in carried or () if role)
+
+
+def _details(*, qualifications: str | None, is_too_long: bool | None, **fields: Any) -> RoleDetails:
+    """Role details, whatever was stored for qualifications: what can't be read gives no points and stops nobody."""
+    try:
+        listed = Unreadable() if is_too_long else json.loads(qualifications or "null", parse_int=float)
+    except (ValueError, RecursionError):
+        listed = Unreadable()
+    return RoleDetails(qualifications=listed, **fields)

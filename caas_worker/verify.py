@@ -29,7 +29,7 @@ OUR_TABLES: dict[str, tuple[str, ...]] = {
     ),
     "dead_entries": ("dead_entries_has_one_entry_per_profile", "dead_entries_by_age"),
     "scores": ("scores_has_one_row_per_profile", "scores_to_sweep"),
-    "score_follow": ("score_follow_has_one_row_per_profile",),
+    "score_follow": ("score_follow_has_one_row_per_profile", "score_follow_refused"),
     "rules": ("rules_has_one_rule_per_role",),
     "workers": ("workers_are_named",),
     "holds": ("holds_are_numbered", "holds_one_at_a_time", "holds_of_a_profile"),

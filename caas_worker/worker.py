@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from caas_worker import __version__, follow, rules, sentry
+from caas_worker import __version__, rules, sentry
 from caas_worker.cache import Retries
 from caas_worker.claim import Claimant
 from caas_worker.db import Database
@@ -17,6 +17,7 @@ from caas_worker.errors import CaasError, DatabaseUnavailable, RulesOutdated, im
 from caas_worker.figures import remaining
 from caas_worker.floor import Pace
 from caas_worker.fold import Folder
+from caas_worker.follow import Follower, applies
 from caas_worker.logs import Journal
 from caas_worker.pipeline import Line
 from caas_worker.sentry import Reporter
@@ -52,7 +53,7 @@ def line(
         folder=Folder(db, settings.fold_size, debounce_seconds=settings.debounce_seconds),
         claimant=Claimant(db, lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts),
         retries=Retries(settings.max_attempts, settings.backoff_seconds),
-        follows=settings.follow_profiles and follow.applies(db),
+        follower=Follower(db, is_on=settings.follow_profiles and applies(db)),
         telemetry=telemetry or watched(),
         recipient=settings.admin_email if settings.smtp_url else None,
     )
@@ -137,8 +138,7 @@ def drain(
         with contextlib.suppress(CaasError):
             line.claimant.release()
         raise
-    if line.follows:
-        follow.follow(line.db, None)
+    line.follower.follow(None)
     return Summary.of(seen, remaining(line.db), time.monotonic() - begun)
 
 
@@ -218,9 +218,9 @@ class Worker:
             self._sweep.spent(time.monotonic() - begun)
         folded = self._line.fold()
         batch = self._line.run_batch(self._settings.run_batch_size)
-        if self._line.follows and self._left_over.due():
+        if self._line.follower.is_on and self._left_over.due():
             begun = time.monotonic()
-            follow.follow(self._line.db, None)
+            self._line.follower.follow(None)
             self._left_over.spent(time.monotonic() - begun)
         size = batch.size if batch else 0
         return Turn(

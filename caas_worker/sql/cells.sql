@@ -22,7 +22,7 @@ select
     booking_id,
     client_id,
     starts_at,
-    turns,
+    turns::text as turns,
     tech_issue,
     minutes_late
 from caas.first_sessions(%(settled)s::uuid[], %(tutors)s::uuid[], %(whole)s::uuid[], %(as_of)s::timestamptz);

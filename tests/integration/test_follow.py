@@ -107,7 +107,7 @@ def test_without_the_column_there_is_nothing_to_follow(app: Rows, make_line: Mak
     add_tutor(app)
     app.execute("alter table profiles drop column caas_score")
     line = make_line()
-    assert not line.follows
+    assert not line.follower.is_on
     line.fold(whole=True)
     batch = line.run_batch(100, whole=True)
     assert batch is not None
@@ -186,7 +186,7 @@ def test_a_total_published_while_the_last_one_is_being_copied_is_copied_too(
 
     def copy() -> None:
         with db.transaction() as connection:  # with the time that a slow trigger of the application's may take
-            connection.execute("select caas.follow(null, 100)")
+            connection.execute("select caas.follow(array(select profile_id from caas.score_follow))")
 
     def claim_and_score() -> tuple[Claim, Scored]:
         line.fold(whole=True)
@@ -213,7 +213,7 @@ def test_a_copy_that_was_held_up_does_not_bring_back_an_older_total(app: Rows, l
 
     def copy() -> None:
         with db.transaction() as connection:
-            connection.execute("select caas.follow(%s, 100)", ([first, second],))
+            connection.execute("select caas.follow(%s)", ([first, second],))
 
     def claim_and_score(tutor: UUID) -> tuple[Claim, Scored]:
         app.execute("update profiles set available_free_help = true where id = %s", (tutor,))
@@ -284,3 +284,78 @@ def test_a_removed_profile_is_no_longer_listed(app: Rows, connect: Connect, line
     claim = line.claimant.claim(1, whole=True)
     assert line.publish(claim, line.score(claim)).endings == {"removed": 1}
     assert listed(app) == []
+
+
+# Rows that the application does not let be written
+
+KEEPERS = {
+    "a trigger that raises": "begin if new.id = '{odd}' then raise exception 'not this one'; end if; return new; end",
+    "a trigger that drops the row": "begin if new.id = '{odd}' then return null; end if; return new; end",
+    "a trigger that keeps the old value": (
+        "begin if new.id = '{odd}' then new.caas_score := old.caas_score; end if; return new; end"
+    ),
+}
+
+
+def keep(app: Rows, odd: UUID, how: str) -> None:
+    if how == "a check":
+        app.execute(f"alter table profiles add constraint frozen check (caas_score < 1 or id <> '{odd}') not valid")
+        return
+    body = KEEPERS[how].format(odd=odd)
+    app.execute(f"create function keep() returns trigger language plpgsql as $$ {body} $$")
+    app.execute("create trigger keep before update on profiles for each row execute function keep()")
+
+
+def let_go(app: Rows, how: str) -> None:
+    app.execute("alter table profiles drop constraint frozen" if how == "a check" else "drop trigger keep on profiles")
+
+
+@pytest.mark.parametrize("how", ["a check", *KEEPERS])
+def test_a_row_that_refuses_its_score_stays_listed_and_the_others_follow(
+    app: Rows, drain: Drain, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    tutors = [add_tutor(app) for _ in range(8)]
+    odd = tutors[3]
+    keep(app, odd, how)
+    summary = drain()
+    assert (summary.processed, summary.failed) == (8, 0)
+    assert [followed(app, tutor) for tutor in tutors] == [0 if tutor == odd else 32 for tutor in tutors]
+    assert listed(app) == [odd]
+    assert "profiles.caas_score" in caplog.text
+    assert ("constraint frozen" in caplog.text) == (how == "a check")
+    let_go(app, how)
+    drain()
+    assert (followed(app, odd), listed(app)) == (32, [])
+
+
+def test_refused_rows_wait_behind_those_that_can_be_written(
+    app: Rows, drain: Drain, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LEFT_OVER_AT_ONCE", 2)
+    tutors = sorted(add_tutor(app) for _ in range(6))
+    app.execute("alter table profiles add constraint frozen check (caas_score < 1) not valid")
+    drain()
+    assert listed(app) == tutors
+    app.execute("alter table profiles drop constraint frozen")
+    app.execute(
+        "alter table profiles add constraint frozen check (caas_score < 1 or id > %s) not valid".replace(
+            "%s", f"'{tutors[2]}'"
+        )
+    )
+    for _ in range(6):
+        follow.follow(db, None)
+    assert listed(app) == tutors[:3]
+
+
+def test_a_column_that_goes_ends_the_following_with_one_warning(
+    app: Rows, line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    tutor = add_tutor(app)
+    app.execute("alter table profiles drop column caas_score")
+    for _ in range(3):
+        app.execute("select caas.enqueue(%s, 'asked')", ([tutor],))
+        line.fold(whole=True)
+        line.run_batch(10, whole=True)
+    assert total(app, tutor) == 32
+    assert not line.follower.is_on
+    assert caplog.text.count("profiles.caas_score is gone") == 1

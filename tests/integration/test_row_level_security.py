@@ -118,7 +118,7 @@ def test_following_under_row_level_security_fails_aloud_and_is_tried_again(
     assert one(app, "select profile_id from caas.score_follow") == tutor
 
 
-@pytest.mark.parametrize("call", ["caas.agent_stats(%(ids)s)", "caas.expand(10)", "caas.follow(%(ids)s, 10)"])
+@pytest.mark.parametrize("call", ["caas.agent_stats(%(ids)s)", "caas.expand(10)", "caas.follow(%(ids)s)"])
 def test_who_may_not_read_every_score_is_refused_and_never_sees_some(app: Rows, call: str) -> None:
     agent = add_profile(app, "AGENT")
     app.execute("select caas.enqueue_everyone('all')")

@@ -68,10 +68,11 @@ def audited(conninfo: str, *profile_ids: UUID) -> audit.Report:
 
 
 def contents(connection: Rows, *, older: bool = False) -> dict[str, list[dict[str, Any]]]:
-    """Every row of our tables, by the table's name now."""
+    """Every row of our tables, by the table's name now, with the columns that the older release had."""
 
     def rows(table: str) -> list[dict[str, Any]]:
-        return [row for (row,) in connection.execute(f"select to_jsonb(t) from {table} as t order by 1".encode())]
+        query = f"select to_jsonb(t) - 'tried_at' as row from {table} as t order by 1"
+        return [row for (row,) in connection.execute(query.encode())]
 
     return {now: rows(then if older else now) for now, then in TABLES.items()}
 

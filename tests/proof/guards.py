@@ -158,14 +158,14 @@ GUARDS = (
         "bisection",
         "a batch that fails as a whole for one profile",
         "caas_worker/bisect.py",
-        [("if not error.may_be_one_profile:", "if True:")],
+        [("if isinstance(error, CaasError) and not (", "if True or (")],
         [f"{CACHE_TESTS}::test_statistics_that_fail_for_one_profile_are_never_zeros"],
     ),
     Guard(
         "only a profile's own errors are bisected",
         "everyone counted as failed while a function is missing",
         "caas_worker/bisect.py",
-        [("if not error.may_be_one_profile:", "if False:")],
+        [("if isinstance(error, CaasError) and not (", "if False and (")],
         [f"{CACHE_TESTS}::test_an_error_that_is_no_profiles_fault_counts_against_nobody"],
     ),
     Guard(

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from caas_worker.db import Database
+from caas_worker.follow import Follower
 from caas_worker.pipeline import Line
 from tests.proof.hands import Bench
 from tests.proof.histories import Histories
@@ -25,7 +26,9 @@ PHASES = [Phase.generate] if os.environ.get("CAAS_TEST_SHRINK") == "no" else lis
 def bench(url: str, app: psycopg.Connection[Any], db: Database, make_line: Callable[..., Line]) -> Iterator[Bench]:
     """Connections for every hand that plays a part."""
     writer, *sessions = [psycopg.connect(url, autocommit=True, options="-c lock_timeout=5ms") for _ in range(3)]
-    yield Bench(app, writer, sessions, db, lambda: replace(make_line(max_attempts=1_000), follows=True))
+    yield Bench(
+        app, writer, sessions, db, lambda: replace(make_line(max_attempts=1_000), follower=Follower(db, is_on=True))
+    )
     for connection in (writer, *sessions):
         connection.close()
 

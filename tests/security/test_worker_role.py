@@ -306,7 +306,7 @@ def by_hand(app: Rows, conninfo: str) -> str:
 REFUSALS: dict[str, Callable[[Database, Any], object]] = {
     "agents": lambda db, ids: call(db, "select * from caas.agent_stats(%s)", ids),
     "expand": lambda db, _: call(db, "select caas.expand(10)"),
-    "follow": lambda db, ids: call(db, "select caas.follow(%s, 10)", ids),
+    "follow": lambda db, ids: call(db, "select caas.follow(%s)", ids),
     "sweep": lambda db, _: sweep.sweep(db, 10),
     "removal": lambda db, ids: call(db, "delete from caas.scores where profile_id = any(%s)", ids),
     "drain": lambda db, _: worker.drain(line_over(db), batch_size=10),
