@@ -81,7 +81,10 @@ def test_a_late_worker_forgets_nobody_who_is_a_tutor_again(app: Rows, make_line:
     assert judged(app) == 1
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing_while_another_has_it(app: Rows, make_line: MakeLine) -> None:
+@pytest.mark.parametrize("has_begun", [False, True], ids=["claimed", "its cells written"])
+def test_a_worker_that_lost_its_lease_writes_nothing_while_another_has_it(
+    app: Rows, make_line: MakeLine, has_begun: bool
+) -> None:
     _, booking = add_first_session(app)
     late, other = make_line(), make_line()
     worker.drain(other, batch_size=10)
@@ -90,7 +93,10 @@ def test_a_worker_that_lost_its_lease_writes_nothing_while_another_has_it(app: R
     claim = late.claimant.claim(10, whole=True)
     lapse(app)
     other.wake(whole=True)
-    assert {*other.claimant.claim(10, whole=True).profile_ids} == {*claim.profile_ids}
+    overtaking = other.claimant.claim(10, whole=True)
+    assert {*overtaking.profile_ids} == {*claim.profile_ids}
+    if has_begun:
+        other.score(overtaking)
     queries = [f"select xmin::text, * from {table}" for table in (*PUBLISHED, "caas.pair_cells", "caas.touched_cells")]
     before = [app.execute(query.encode()).fetchall() for query in queries]
     scored = late.score(claim)
