@@ -1,7 +1,7 @@
 -- Takes pair cells that could not be written for none: the profile is counted in its own rows until they can be. That
 -- matters for others than itself, since an agent's statistics read the sums of all recruits. Called by whoever lets an
 -- entry go without its cells, failed or set aside. Reads caas.touched_cells; writes caas.cell_states.
--- (Held by tests/integration/test_pair_cells.py and tests/model/line.pml.)
+-- (Held by tests/faults/test_recruits_set_aside.py and tests/model/line.pml.)
 create or replace function caas.doubt_pairs(profile_ids uuid[])
 returns void
 language plpgsql

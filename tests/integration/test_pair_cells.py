@@ -332,33 +332,6 @@ def test_cells_that_were_never_written_are_built_when_they_can_be(
     hold_true(app)
 
 
-def test_cells_of_a_recruit_whose_worker_is_killed_each_time_are_not_used_either(
-    app: Rows, make_line: Callable[..., Line], work: Work
-) -> None:
-    agent, tutor = add_profile(app, "AGENT"), add_tutor(app)
-    connect_people(app, agent, tutor, "AGENT_REFERRAL")
-    listing = add_listing(app, tutor)
-    add_session(app, listing, add_client(app), NOW - DAY)
-    work()
-    for days in range(2, 5):
-        add_session(app, listing, add_client(app), NOW - days * DAY)
-    doomed = make_line(max_attempts=1)
-    while doomed.fold(whole=True).found_any:
-        pass
-    others = "update caas.recalculation_queue set due_at = clock_timestamp() + interval '1 h' where profile_id <> %s"
-    app.execute(others, (tutor,))
-    for losses in range(2):
-        assert [entry.losses for entry in doomed.claimant.claim(1, whole=True).entries] == [losses]
-        app.execute("update caas.recalculation_queue set lease_until = clock_timestamp() where token is not null")
-        doomed.claimant.settle()
-        doomed.claimant.wake(now=True)
-    assert one(app, "select error from caas.dead_entries where profile_id = %s", tutor) == "LEASE_LOST"
-    app.execute("update caas.recalculation_queue set due_at = null")
-    assert work().remaining == 0
-    assert one(app, "select score_inputs ->> 'team_sessions' from caas.scores where profile_id = %s", agent) == "4"
-    assert statistics(app, cells=True) == statistics(app, cells=False)
-
-
 def test_a_failure_that_is_not_the_cells_leaves_them_in_use(app: Rows, db: Database, work: Work) -> None:
     """What the claim's cells were made from is written; only the score is missing."""
     tutor = add_tutor(app)

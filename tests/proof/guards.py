@@ -124,7 +124,7 @@ GUARDS = (
         [("set row_security = off\n", "")],
         [
             "tests/integration/test_row_level_security.py"
-            "::test_under_row_level_security_a_plain_roles_functions_fail_instead_of_counting_nothing"
+            "::test_where_it_binds_the_views_owner_functions_fail_instead_of_counting_nothing"
         ],
     ),
     Guard(
@@ -361,7 +361,7 @@ GUARDS = (
         "an agent's score from sums of a recruit whose worker never came to write them",
         WAKE,
         [("    perform caas.doubt_pairs(chosen);\n", "")],
-        [PAIR_TESTS],
+        ["tests/faults/test_recruits_set_aside.py"],
     ),
     Guard(
         "every new rule marks everyone",
