@@ -14,8 +14,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow, dict_row
 from psycopg.types.numeric import FloatLoader
 
+from caas_worker.model import stored
 from caas_worker.quality.alerts import FIGURES, SCORE_BEHIND, conditions
-from caas_worker.quality.fsrs import fsrs, parsed
+from caas_worker.quality.fsrs import fsrs
 from caas_worker.quality.model import Metrics, QualityScore, SessionQuality, TutorSums, WindowSums
 from caas_worker.quality.reschedule import reschedule_risk
 from caas_worker.quality.rules import QualityRules
@@ -160,7 +161,9 @@ def _first_sessions(
     for row in cursor:
         text, tech_issue, minutes_late = (row.pop(name) for name in ("turns", "tech_issue", "minutes_late"))
         try:
-            score = fsrs(parsed(text), tech_issue=tech_issue, minutes_late=minutes_late, phrases=rules.phrases)
+            score = fsrs(
+                stored(text or "null"), tech_issue=tech_issue, minutes_late=minutes_late, phrases=rules.phrases
+            )
         except Exception as error:
             failures[row["profile_id"]] = error
             continue

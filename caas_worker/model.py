@@ -1,5 +1,6 @@
 """What travels along the line: frozen values, no behaviour beyond their own shape."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,6 +14,18 @@ Stats = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """In the place of a stored value that can't be read, or is too long to be."""
+
+
+def stored(text: str) -> Any:
+    """JSON as the application stored it, or Unreadable.
+
+    jsonb keeps numbers of any length, which no rule reads: they become floats. Python's parser gives up on brackets
+    within brackets, a thousand deep.
+    """
+    try:
+        return json.loads(text, parse_int=float)
+    except (ValueError, RecursionError):
+        return Unreadable()
 
 
 @dataclass(frozen=True, slots=True)

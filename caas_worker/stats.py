@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow, dict_row
 from psycopg.types.numeric import FloatLoader
 
 from caas_worker.db import Clock, Database
-from caas_worker.model import Profile, RoleDetails, Stats, Unreadable
+from caas_worker.model import Profile, RoleDetails, Stats, Unreadable, stored
 from caas_worker.sql import statements
 
 
@@ -102,9 +102,9 @@ def read(
 
 def _profile(facts: dict[str, Any]) -> Profile:
     facts = dict(facts)
-    stored = json.loads(facts.pop("role_details"))
+    by_role = json.loads(facts.pop("role_details"))
     roles = _roles(facts.pop("roles"))
-    return Profile(roles=roles, role_details={role: _details(**fields) for role, fields in stored.items()}, **facts)
+    return Profile(roles=roles, role_details={role: _details(**fields) for role, fields in by_role.items()}, **facts)
 
 
 def _roles(carried: Sequence[str | None] | None) -> frozenset[str]:
@@ -113,8 +113,4 @@ def _roles(carried: Sequence[str | None] | None) -> frozenset[str]:
 
 def _details(*, qualifications: str | None, is_too_long: bool | None, **fields: Any) -> RoleDetails:
     """Role details, whatever was stored for qualifications: what can't be read gives no points and stops nobody."""
-    try:
-        listed = Unreadable() if is_too_long else json.loads(qualifications or "null", parse_int=float)
-    except (ValueError, RecursionError):
-        listed = Unreadable()
-    return RoleDetails(qualifications=listed, **fields)
+    return RoleDetails(qualifications=Unreadable() if is_too_long else stored(qualifications or "null"), **fields)

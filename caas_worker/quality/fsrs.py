@@ -1,6 +1,5 @@
 """The first session risk (scoring 6): what a transcript tells, 0 to 120, higher is worse."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -66,18 +65,6 @@ def fsrs(turns: Any, *, tech_issue: bool, minutes_late: float | None, phrases: P
             "minutes_late": minutes_late,
         },
     )
-
-
-def parsed(text: str | None) -> Any:
-    """A transcript as it was stored; None where there is none or it can't be read: a session without a transcript.
-
-    jsonb keeps numbers of any length, which are none of ours: they are read as floats. Python's parser gives up on
-    brackets within brackets, a thousand deep.
-    """
-    try:
-        return None if text is None else json.loads(text, parse_int=float)
-    except (ValueError, RecursionError):
-        return None
 
 
 def usable(turns: Any) -> list[tuple[str, str]]:
